@@ -47,6 +47,7 @@ pub struct Projection<'a, const N: usize> {
 pub struct ObjectIter<'a> {
     objects: Objects<'a>,
     range: Range<'a>,
+    has_failed: bool,
 }
 
 impl<'a> View<'a> {
@@ -182,12 +183,13 @@ impl<'a> Objects<'a> {
         Ok(Projection { table, columns, slots: columns.map(RecordSlot::of) })
     }
 
-    /// Walks all objects, in the order of their keys.
+    /// Walks all objects, in the order of their keys. The walk ends with its first error.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged.
     pub fn iter(&self) -> Result<ObjectIter<'a>> {
-        Ok(ObjectIter { range: self.tree.range(..)?, objects: self.clone() })
+        let range = self.tree.range(..)?;
+        Ok(ObjectIter { range, objects: self.clone(), has_failed: false })
     }
 
     /// Walks all objects that can be read, in the order of their keys. Where a page is damaged or
@@ -330,8 +332,15 @@ impl<'a> Object<'a> {
 impl<'a> Iterator for ObjectIter<'a> {
     type Item = Result<Object<'a>>;
 
+    /// After an error, also one in the record of an object, there is nothing more (A4).
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.range.next()?;
-        Some(entry.and_then(|entry| self.objects.read(entry)))
+        if self.has_failed {
+            return None;
+        }
+        let object = self.range.next()?.and_then(|entry| self.objects.read(entry));
+        self.has_failed = object.is_err();
+        Some(object)
     }
 }
+
+impl std::iter::FusedIterator for ObjectIter<'_> {}

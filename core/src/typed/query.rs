@@ -42,12 +42,20 @@ impl<'a, T: Object> Objects<'a, T> {
         self.objects.is_empty()
     }
 
-    /// Walks all objects, in the order of their keys.
+    /// Walks all objects, in the order of their keys. The walk ends with its first error.
     ///
     /// # Errors
     /// If a page cannot be read or is damaged; each object as [`Object::read`].
     pub fn iter(&self) -> Result<impl Iterator<Item = Result<Stored<T>>> + use<'a, T>> {
-        Ok(self.objects.iter()?.map(|object| found(&object?)))
+        let (mut objects, mut has_failed) = (self.objects.iter()?, false);
+        Ok(std::iter::from_fn(move || {
+            if has_failed {
+                return None;
+            }
+            let object = objects.next()?.and_then(|object| found(&object));
+            has_failed = object.is_err();
+            Some(object)
+        }))
     }
 
     /// Asks about these objects.

@@ -46,6 +46,8 @@ fn read(file: &FuzzedFile, store: &Store) -> fastness::Result<()> {
             file.vfs.begin();
             read_object(file, class, object);
         }
+        file.vfs.begin();
+        ends(objects.iter()?);
         for property in class.stored_properties() {
             file.vfs.begin();
             query(&view, class, property);
@@ -54,11 +56,18 @@ fn read(file: &FuzzedFile, store: &Store) -> fastness::Result<()> {
     Ok(())
 }
 
+/// Walks to the end, and returns how many items came before it. Nothing follows an error.
+fn ends<T>(mut walk: impl Iterator<Item = fastness::Result<T>>) -> usize {
+    let count = walk.by_ref().take_while(Result::is_ok).count();
+    assert!(walk.next().is_none(), "A4: a walk goes on after it returned an error");
+    count
+}
+
 fn read_object(file: &FuzzedFile, class: &Class, object: &Object<'_>) {
     for property in class.stored_properties() {
         if is_list(property) {
             let Ok(elements) = object.elements(property.name()) else { continue };
-            let count = elements.take_while(Result::is_ok).count();
+            let count = ends(elements);
             assert!(
                 count <= file.len_bytes,
                 "T6: a list has more elements than the file has bytes"

@@ -6,7 +6,7 @@ use super::objects::bridge;
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4};
+use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4};
 use fastness::Error;
 use fastness::inspect::{limits, visits};
 use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
@@ -21,7 +21,7 @@ use fastness_models::{Op, OpKind};
 pub(super) const CHECK: Check = Check {
     name: "queries",
     about: "queries with and without an index, compared with a full scan",
-    invariants: &[Q1, Q2, Q3, Q4, B1, B2, B4, B5, B6, B8, B13],
+    invariants: &[Q1, Q2, Q3, Q4, B1, B2, B4, B5, B6, B8, B13, A4],
     marks: &[
         "wrote through another database over the store",
         "found by the primary key",

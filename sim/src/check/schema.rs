@@ -6,7 +6,7 @@ use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
 use super::objects::{bridge, compare};
-use super::promises::{B1, B2, B4, B5, B6, B8, B13, C2, C8, C11, C13, M6, M7, Q2};
+use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, C2, C8, C11, C13, M6, M7, Q2};
 use super::world::file;
 use crate::fs::{Disk, Fault, Injection, SimFs};
 use crate::rng::Rng;
@@ -26,7 +26,7 @@ const CALLS_MAX: u32 = 60;
 pub(super) const CHECK: Check = Check {
     name: "schema",
     about: "schema changes with existing objects, and migrations with a crash at every call",
-    invariants: &[M6, M7, B1, B2, B4, C2, C8, C11, C13, B5, B6, B8, B13, Q2],
+    invariants: &[M6, M7, B1, B2, B4, C2, C8, C11, C13, B5, B6, B8, B13, Q2, A4],
     marks: &[
         "wrote through another database over the store",
         "primary key added to existing objects",

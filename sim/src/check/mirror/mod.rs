@@ -13,7 +13,7 @@ use super::definition::{Check, Distribution, Violation};
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{B1, B2, B4, B5, B6, B8, B10, B11, B12, B13, Q2};
+use super::promises::{A4, B1, B2, B4, B5, B6, B8, B10, B11, B12, B13, Q2};
 use fastness::Store;
 use fastness::object::{Operation, SchemaChange};
 use fastness::table::{Applied, PreImage, Tables};
@@ -26,7 +26,7 @@ const ROOT: &str = "main";
 pub(super) const CHECK: Check = Check {
     name: "mirror",
     about: "a second store kept from the operations of every commit equals the first",
-    invariants: &[B11, B10, B12, B1, B2, B4, B5, B6, B8, B13, Q2],
+    invariants: &[B11, B10, B12, B1, B2, B4, B5, B6, B8, B13, Q2, A4],
     marks: &[
         "wrote through another database over the store",
         "mirrored a commit",

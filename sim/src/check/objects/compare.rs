@@ -3,7 +3,7 @@
 use super::bridge;
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
-use crate::check::promises::{A1, B1, B4, M6};
+use crate::check::promises::{A1, A4, B1, B4, M6};
 use fastness::object::{Object, Snapshot, View};
 use fastness_models::objects::{DatabaseState, Id, Key, ValueType};
 
@@ -40,8 +40,9 @@ pub(in crate::check) fn all(view: &View<'_>, state: &DatabaseState) -> Result<u6
     for (class, held) in &state.classes {
         let objects = view.objects(class)?;
         let mut expected = held.objects.keys();
-        for object in objects.iter()? {
-            let object = object?;
+        let mut walk = objects.iter()?;
+        while let Some(object) = walk.next() {
+            let object = object.map_err(|error| ended(&mut walk, error))?;
             let (found, expected) = (bridge::key(object.key()), expected.next());
             if Some(&found) != expected {
                 let text = format!("{class} {found:?} exists, expected {expected:?}");
@@ -59,6 +60,19 @@ pub(in crate::check) fn all(view: &View<'_>, state: &DatabaseState) -> Result<u6
         }
     }
     Ok(reads)
+}
+
+/// Returns the error of a walk, which must have ended with it.
+pub(in crate::check) fn ended<T>(
+    walk: &mut impl Iterator<Item = T>,
+    error: fastness::Error,
+) -> CheckError {
+    match walk.next() {
+        None => error.into(),
+        Some(_) => {
+            Violation::new(A4.id, format!("a walk goes on after it returned {error}")).into()
+        }
+    }
 }
 
 /// Compares one object that may exist, with its back-links; returns the number of reads.

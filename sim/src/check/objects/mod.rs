@@ -12,7 +12,7 @@ mod structs;
 
 use super::compare::CheckError;
 use super::promises::{
-    B1, B2, B3, B4, B5, B6, B8, B9, B13, C2, C3, C5, C8, C9, C11, C12, C13, D4, Q2,
+    A4, B1, B2, B3, B4, B5, B6, B8, B9, B13, C2, C3, C5, C8, C9, C11, C12, C13, D4, Q2,
 };
 use crate::check::definition::{Check, Distribution};
 use fastness_models::{Op, OpKind};
@@ -22,7 +22,9 @@ use object_check::ObjectCheck;
 pub(super) const CHECK: Check = Check {
     name: "objects",
     about: "objects, links and lists against their model, with crashes in every commit",
-    invariants: &[B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4, B6, B8, B13, Q2],
+    invariants: &[
+        B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4, B6, B8, B13, Q2, A4,
+    ],
     marks: &[
         "wrote through another database over the store",
         "transaction continued after a refusal",

@@ -12,7 +12,7 @@ use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
 use super::promises::{
-    B1, B2, B4, B5, B6, B8, B9, B13, C2, C3, C5, C11, C12, C13, Q2, W1, W2, W3, W4,
+    A4, B1, B2, B4, B5, B6, B8, B9, B13, C2, C3, C5, C11, C12, C13, Q2, W1, W2, W3, W4,
 };
 use crate::check::definition::{Check, Distribution, Violation};
 use diff::{changed, differ};
@@ -30,7 +30,9 @@ const OBSERVERS_MAX: usize = 3;
 pub(super) const CHECK: Check = Check {
     name: "observers",
     about: "reports to observers and the commit hook, compared with the states before and after",
-    invariants: &[W1, W2, W3, W4, B1, B9, C2, C3, C5, C11, C12, C13, B2, B4, B5, B6, B8, B13, Q2],
+    invariants: &[
+        W1, W2, W3, W4, B1, B9, C2, C3, C5, C11, C12, C13, B2, B4, B5, B6, B8, B13, Q2, A4,
+    ],
     marks: &[
         "wrote through another database over the store",
         "reported a commit",
