@@ -2,6 +2,7 @@
 //! client resets. Named after the rows of docs/instances.md and of the original's tests.
 
 mod backups;
+mod callbacks;
 mod crowd;
 mod outcomes;
 mod registry;
