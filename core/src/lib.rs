@@ -8,10 +8,10 @@
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
 //! small maps, `unit` numbers, `time` points in time, `error_kind` classes of errors, [`schema`]
 //! classes as values, `error` one type for all errors, `fault` planted bugs, `codec` bounded bytes,
-//! [`vfs`] files, `crypto` seals, `key_file` keys in files, [`config`] configurations as values, `page` layouts, `space` free
-//! pages, `pager` pages in and out, `tree` the B+tree, `txn` transactions, `table` classes as
-//! trees, [`object`] classes of objects, [`typed`] structs over them, [`instance`] who has which
-//! file open, `verify` the checker, `inspect` for tools.
+//! [`vfs`] files, `crypto` seals, `key_file` keys in files, [`config`] configurations as values,
+//! `page` layouts, `space` free pages, `pager` pages in and out, `tree` the B+tree, `txn`
+//! transactions, `table` classes as trees, [`object`] classes of objects, [`typed`] structs over
+//! them, [`instance`] who has which file open, `verify` the checker, `inspect` for tools.
 
 mod codec;
 mod conc;

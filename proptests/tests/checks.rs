@@ -70,6 +70,7 @@ check_tests! {
     "observers" => observers_hold, observers_hold_encrypted;
     "mirror" => mirror_holds, mirror_holds_encrypted;
     "bounds" => bounds_hold, bounds_hold_encrypted;
+    "interleaved" => interleaved_holds, interleaved_holds_encrypted;
     "sync" => sync_holds, sync_holds_encrypted;
     "sessions" => sessions_hold, sessions_hold_encrypted;
 }
@@ -79,7 +80,7 @@ fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
     let tested = "store crash io-errors damage adversary nonces pins compaction unsynced writers \
                   auth objects schema queries instances file-actions observers \
-                  mirror bounds sync sessions";
+                  mirror bounds interleaved sync sessions";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);

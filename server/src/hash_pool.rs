@@ -2,7 +2,8 @@
 //!
 //! - H10 Every password is hashed with argon2id and its own salt.
 //! - H11 Memory is that of one hash per core, and the queue is bounded.
-//! - H38 A password that had to wait is not hashed if its client has closed the connection meanwhile.
+//! - H38 A password that had to wait is not hashed if its client has closed the connection
+//!   meanwhile.
 
 use crate::client_socket::ClientSocket;
 use crate::config::HashCosts;

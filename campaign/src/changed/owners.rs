@@ -53,12 +53,16 @@ pub const OWNERS: &[Owner] = &[
     owner("core/src/tree", &["store", "crash", "damage"], &["-p fastness --lib tree::"]),
     owner(
         "core/src/txn",
-        &["crash", "unsynced", "pins", "io-errors", "compaction", "writers"],
+        &["crash", "unsynced", "pins", "io-errors", "compaction", "writers", "interleaved"],
         &["-p fastness --lib txn::", LOOM],
     ),
     owner("core/src/typed", &["objects"], &["-p fastness --test main typed"]),
     owner("core/src/verify.rs", &["damage", "objects"], &["-p fastness --lib verify::"]),
-    owner("core/src/vfs", &["crash", "io-errors"], &["-p fastness --test main paths"]),
+    owner(
+        "core/src/vfs",
+        &["crash", "io-errors", "interleaved"],
+        &["-p fastness --test main paths"],
+    ),
     owner("core/derive", &[], &["-p fastness --test main derived"]),
     owner("core/auth", &["auth"], &["-p fastness-auth"]),
     owner("core/sync", &["sync", "sessions"], &["-p fastness-sync"]),

@@ -142,6 +142,8 @@ faults! {
     Fs33 = "FS-33", "spilled pages do not count as pages of their checkpoint";
     Fs34 = "FS-34", "a transaction spills to pages that are still needed";
     Fs35 = "FS-35", "spilled pages that change again stay taken";
+    Fs36 = "FS-36", "a copy does not pin the commit that it reads";
+    Fs37 = "FS-37", "an opening does not check that its name leads to the file that it locked";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

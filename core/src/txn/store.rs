@@ -271,6 +271,10 @@ impl Store {
         options.key = key.cloned();
         options.vfs = Arc::clone(vfs);
         let state = self.shared.versions.published.pin();
+        if fault::on(Fault::Fs36) {
+            drop(state);
+            return copy(&options, target, &self.shared.versions.published.current());
+        }
         copy(&options, target, &state)
     }
 

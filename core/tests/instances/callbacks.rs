@@ -26,9 +26,10 @@ struct Caller {
     app: App,
     folder: PathBuf,
     registry: FileRegistry,
-    /// The file of the callback, and another one.
+    /// The file of the callback, another one, and a synced one.
     own: Configuration,
     other: Configuration,
+    synced: Configuration,
     /// The database of the callback, or another one.
     database: Database,
     /// The functions that were called.
@@ -48,6 +49,7 @@ impl Caller {
             registry: test_app.instances.clone(),
             own,
             other,
+            synced: test_app.synced(),
             database,
             called: Mutex::default(),
             current: Mutex::new("none"),
@@ -69,7 +71,7 @@ impl Caller {
             return;
         }
         std::fs::create_dir_all(&self.folder).unwrap();
-        for configuration in [&self.other, &self.own] {
+        for configuration in [&self.other, &self.own, &self.synced] {
             self.call_instance(configuration);
             self.call_registry(configuration);
         }

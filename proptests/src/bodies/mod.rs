@@ -63,6 +63,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "observers", run: observers },
     Body { name: "mirror", run: mirror },
     Body { name: "bounds", run: bounds },
+    Body { name: "interleaved", run: interleaved },
     Body { name: "sync_replicas", run: sync_replicas },
     Body { name: "sync_sessions", run: sync_sessions },
     Body { name: "auth", run: auth },
@@ -130,6 +131,8 @@ plans! {
     mirror => mirror_encrypted;
     /// Memory and the length of the file stay within their bounds.
     bounds => bounds_encrypted;
+    /// Others that act during a long operation see and leave one commit after another.
+    interleaved => interleaved_encrypted;
     /// Replicas agree with their models, for any network, clocks and crashes.
     sync_replicas => sync_replicas_encrypted;
     /// Clients and a server agree with their models, whatever becomes of connections and frames.

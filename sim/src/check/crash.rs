@@ -6,10 +6,10 @@ use super::plan::Plan;
 use super::probe::Probe;
 use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, L3, S8, T5};
 use super::store_harness::{StoreHarness, unexpected, verify};
-use super::world::{World, file};
+use super::world::{COPY, World, file};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
-use fastness::{Error, FileErrorCause, RecoveryOutcome, Store, StoreSnapshot};
+use fastness::{Durability, Error, FileErrorCause, RecoveryOutcome, Store, StoreSnapshot};
 use fastness_models::OpKind;
 use fastness_models::store::{Store as Model, StoreState};
 
@@ -36,6 +36,11 @@ pub(super) const CHECK: Check = Check {
         "lost commit repeated with a small change",
         "crash in a transaction that spilled",
         "crash in the commit of a transaction that spilled",
+        "compacted right after a recovery",
+        "empty commit right after a recovery",
+        "copied right after a recovery",
+        "synced a deferred commit right after a recovery",
+        "closed with a deferred commit right after a recovery",
     ],
     distribution: Distribution {
         mix: &[
@@ -139,7 +144,7 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
     // A commit to it is durable, though the creating process died before the acknowledgement.
     let mut model = Model::default();
     let mut tester = CrashTester { world, probe };
-    tester.commit_some(&store, &mut model)?;
+    tester.commit_some(&store, &mut model, Durability::Immediate)?;
     if model.committed().is_empty() {
         return Ok(());
     }
@@ -178,6 +183,10 @@ pub(super) struct CrashPoint {
 impl CrashPoint {
     pub(super) const fn new(depth: usize, at: &'static str) -> Self {
         Self { depth, at, recovering: false }
+    }
+
+    pub(super) const fn inside_recovery(self) -> Self {
+        Self { recovering: true, ..self }
     }
 }
 
@@ -307,14 +316,14 @@ impl CrashTester<'_> {
             _ => "crash inside the recovery of a recovery",
         };
         self.probe.mark(mark);
-        let point = CrashPoint { recovering: true, ..CrashPoint::new(depth + 1, at) };
+        let point = CrashPoint::new(depth + 1, at).inside_recovery();
         if self.chance(3) {
             return self.recover(fork.disk, states, point);
         }
         self.power_loss(&fork.disk, states, point)
     }
 
-    /// Commits on a recovered store, crashes during the commit, closes and reopens.
+    /// Acts on a recovered store, crashes during the act, closes and reopens.
     fn commit_and_crash(
         &mut self,
         recovered: RecoveredStore<'_>,
@@ -322,21 +331,19 @@ impl CrashTester<'_> {
     ) -> Result<(), Violation> {
         let RecoveredStore { store, fs, states, landed } = recovered;
         let mut model = Model::at(states[landed].clone());
-        let committed = match states.last() {
-            Some(lost) if landed + 1 < states.len() && self.chance(2) => {
-                self.probe.mark("lost commit repeated with a small change");
-                self.commit_alike(&store, &mut model, lost)
-            }
-            _ => self.commit_some(&store, &mut model),
-        };
-        committed.map_err(|error| unexpected(error, C8.id))?;
+        let lost = states.last().filter(|_| landed + 1 < states.len());
+        // A crash in a copy may have left one.
+        fs.tamper(|disk| disk.unlink(COPY.as_ref()));
+        let acted = self.first_act(&store, &mut model, lost);
+        let is_durable = acted.map_err(|error| unexpected(error, C8.id))?;
         let states = [states[landed].clone(), model.committed().clone()];
         let at = if depth == 1 { "depth 2" } else { "depth 3" };
         let point = CrashPoint::new(depth + 1, at);
         let committing = fs.take_forks();
         drop(store);
         let closing = fs.take_forks();
-        for (forks, states) in [(committing, &states[..]), (closing, &states[1..])] {
+        let closed = if is_durable { &states[1..] } else { &states[..] };
+        for (forks, states) in [(committing, &states[..]), (closing, closed)] {
             if !forks.is_empty() {
                 let fork = self.world.rng(|rng| rng.pick(&forks).clone());
                 self.power_loss(&fork.disk, states, point)?;
@@ -349,6 +356,47 @@ impl CrashTester<'_> {
         self.probe.count(OpKind::Scan.name(), operations);
         self.probe.mark("committed after a recovery");
         Ok(())
+    }
+
+    /// The first act after a recovery that makes something durable: one of all there are. Returns
+    /// whether it is durable when it returns.
+    fn first_act(
+        &mut self,
+        store: &Store,
+        model: &mut Model,
+        lost: Option<&StoreState>,
+    ) -> Result<bool, CheckError> {
+        if let Some(lost) = lost.filter(|_| self.chance(2)) {
+            self.probe.mark("lost commit repeated with a small change");
+            self.commit_alike(store, model, lost)?;
+            return Ok(true);
+        }
+        match self.world.rng(|rng| rng.below(12)) {
+            0 => {
+                store.compact()?;
+                self.probe.mark("compacted right after a recovery");
+            }
+            1 => {
+                store.write()?.commit()?;
+                self.probe.mark("empty commit right after a recovery");
+            }
+            2 => {
+                store.copy(COPY, None)?;
+                self.probe.mark("copied right after a recovery");
+            }
+            3 => {
+                self.commit_some(store, model, Durability::None)?;
+                store.sync()?;
+                self.probe.mark("synced a deferred commit right after a recovery");
+            }
+            4 => {
+                self.commit_some(store, model, Durability::None)?;
+                self.probe.mark("closed with a deferred commit right after a recovery");
+                return Ok(false);
+            }
+            _ => self.commit_some(store, model, Durability::Immediate)?,
+        }
+        Ok(true)
     }
 
     /// Repeats the lost commit with one byte changed: the same pages are written, most with the
@@ -391,7 +439,12 @@ impl CrashTester<'_> {
         Ok(())
     }
 
-    fn commit_some(&mut self, store: &Store, model: &mut Model) -> Result<(), CheckError> {
+    fn commit_some(
+        &mut self,
+        store: &Store,
+        model: &mut Model,
+        durability: Durability,
+    ) -> Result<(), CheckError> {
         let domain = &self.world.domain;
         let mut txn = store.write()?;
         for _ in 0..1 + self.world.rng(|rng| rng.below(6)) {
@@ -407,7 +460,7 @@ impl CrashTester<'_> {
             }
             self.probe.count(OpKind::Insert.name(), 1);
         }
-        txn.commit()?;
+        txn.commit_with(durability)?;
         model.commit();
         Ok(())
     }

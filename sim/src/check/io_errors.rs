@@ -1,19 +1,18 @@
 //! An error at every call: no acknowledgement of an unknown outcome, no loss of an acknowledged
 //! commit.
 
-use super::compare::{CheckError, Order, Reading, read_all};
+use super::compare::{CheckError, Order};
 use super::definition::{Check, Distribution, Twin, Violation};
 use super::io_faults::{blame, commit_mark, injection, is_poisoned, judge_commit};
+use super::io_sweep::{SweepRun, SweptAct};
 use super::plan::Plan;
 use super::probe::Probe;
 use super::promises::{A1, A3, A4, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5, S8, T5};
-use super::store_harness::{StoreHarness, check_books, describe, unexpected, verify};
-use super::world::{World, file};
-use crate::fs::{Call, Disk, Fault, Injection, SimFs};
-use crate::rng::Rng;
-use fastness::inspect::{ledger, writable};
-use fastness::{Error, Store, WriteTxn};
-use fastness_models::store::{Store as Model, StoreState};
+use super::store_harness::{StoreHarness, describe, unexpected};
+use super::world::World;
+use crate::fs::{Disk, Fault, Injection};
+use fastness::Error;
+use fastness_models::store::StoreState;
 use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
@@ -35,6 +34,11 @@ pub(super) const CHECK: Check = Check {
         "operation of a transaction failed",
         "spilling failed",
         "commit of a transaction that spilled failed",
+        "scan failed and the store went on",
+        "verification failed and the store went on",
+        "summary failed and the store went on",
+        "deferred commit or its sync failed and the store went on",
+        "explicit close failed",
     ],
     distribution: Distribution {
         mix: &[
@@ -257,15 +261,16 @@ impl FailingStore<'_> {
         Ok(())
     }
 
-    /// Opens, commits and closes with an error at the first call, the second, and so on.
+    /// Opens, acts and closes with an error at the first call, the second, and so on.
     fn sweep(&mut self, disk: &Disk, injection: Injection) -> Result<(), Violation> {
         let state = self.harness.model.committed().clone();
+        let act = SweptAct::draw(self.harness.world);
         for after in 0..SWEEP_CALLS_MAX {
             let injection = Injection { after, ..injection };
-            let mut sweep_run =
-                SweepRun { world: self.harness.world, probe: self.harness.probe, injection };
+            let (world, probe) = (self.harness.world, &mut *self.harness.probe);
+            let mut sweep_run = SweepRun { world, probe, injection, act };
             let failed = sweep_run.run(disk, &state).map_err(|violation| {
-                let text = format!("{injection:?}: {}", violation.text);
+                let text = format!("{act:?}, {injection:?}: {}", violation.text);
                 Violation { text, ..violation }
             })?;
             if !failed {
@@ -278,165 +283,4 @@ impl FailingStore<'_> {
 
 const fn is_edit(kind: OpKind) -> bool {
     matches!(kind, OpKind::Insert | OpKind::Remove | OpKind::Clear | OpKind::Fill | OpKind::Prune)
-}
-
-/// Without older readers, every free page must be writable.
-fn pages_returned(store: &Store) -> Result<(), Violation> {
-    let books = ledger(&store.snapshot()).and_then(|books| Ok((books.free, writable(store)?)));
-    if let Err(CheckError::Violation(violation)) = check_books(store) {
-        return Err(violation);
-    }
-    match books {
-        // The allocator may be empty before the first commit.
-        Ok((free, given)) if given.is_empty() || free == given => Ok(()),
-        outcome => {
-            let text = format!(
-                "after a failed commit, pages returned and store writable: \
-                 {outcome:?}"
-            );
-            Err(Violation::new(S5.id, text))
-        }
-    }
-}
-
-/// One run of a store with one failure, on its own disk.
-struct SweepRun<'a> {
-    world: &'a World,
-    probe: &'a mut Probe,
-    injection: Injection,
-}
-
-impl SweepRun<'_> {
-    /// Returns whether the failure occurred.
-    fn run(&mut self, disk: &Disk, state: &StoreState) -> Result<bool, Violation> {
-        let fs = self.world.boot(disk.clone());
-        fs.inject(self.injection);
-        let states = match self.world.options(&fs).open(file()) {
-            Ok(store) => self.live(&fs, store, state)?,
-            Err(error) => {
-                self.refused_opening(&fs, disk, &error)?;
-                vec![state.clone()]
-            }
-        };
-        let failed = fs.take_failure();
-        let again = match self.world.rng(|rng| (rng.one_in(3), Rng::new(rng.next()))) {
-            (true, mut rng) => fs.disk().power_loss(&mut rng),
-            (false, _) => fs.disk(),
-        };
-        self.recovered(again, &states)?;
-        Ok(failed.is_some())
-    }
-
-    fn short(&self, error: &Error) -> Result<(), Violation> {
-        match self.injection.fault {
-            Fault::Short => {
-                Err(Violation::new(C12.id, format!("a short read or write caused: {error}")))
-            }
-            Fault::NoSpace | Fault::Io | Fault::SyncIo => Ok(()),
-        }
-    }
-
-    fn refused_opening(
-        &mut self,
-        fs: &SimFs,
-        before: &Disk,
-        error: &Error,
-    ) -> Result<(), Violation> {
-        self.short(error)?;
-        let Some(failure) = fs.failed() else {
-            return Err(Violation::new(
-                C11.id,
-                format!("opening failed without an injected fault: {error}"),
-            ));
-        };
-        if fs.disk().same_file(before, file()) {
-            self.probe.mark("opening failed without changes");
-            return Ok(());
-        }
-        self.probe.mark("recovery failed midway");
-        match failure.call {
-            Call::Write | Call::Sync | Call::SetLen => Ok(()),
-            call => {
-                Err(Violation::new(C10.id, format!("a failing {} changed the file", call.name())))
-            }
-        }
-    }
-
-    /// Reads, commits twice, and closes; returns the possible states.
-    fn live(
-        &mut self,
-        fs: &SimFs,
-        store: Store,
-        state: &StoreState,
-    ) -> Result<Vec<StoreState>, Violation> {
-        // In half of the runs the cache is empty when the transaction begins.
-        let read = self.world.rng(|rng| rng.one_in(2));
-        if read
-            && let Reading::Differs { text, .. } =
-                read_all(&store.snapshot(), state, Order::Forward)
-        {
-            return Err(Violation::new(C11.id, text));
-        }
-        let mut states = vec![state.clone()];
-        for round in 0..2 {
-            let mut model = Model::at(states[0].clone());
-            let written = self.write_some(&store, &mut model);
-            let after = model.visible().clone();
-            match written.and_then(WriteTxn::commit) {
-                Ok(_) if states.len() > 1 => {
-                    return Err(Violation::new(C3.id, "a poisoned store acknowledged a commit"));
-                }
-                Ok(_) => states = vec![after],
-                Err(Error::Poisoned { .. }) if states.len() > 1 => {}
-                Err(error) => {
-                    self.short(&error)?;
-                    let failure = fs.failed();
-                    let poisoned = is_poisoned(&store);
-                    judge_commit((failure, self.injection.lasting), poisoned)?;
-                    self.probe.mark(commit_mark(poisoned));
-                    if !poisoned && round == 0 {
-                        fs.clear_fault();
-                        pages_returned(&store)?;
-                    }
-                    states.extend(poisoned.then_some(after));
-                }
-            }
-            self.probe.count(OpKind::Commit.name(), 1);
-        }
-        Ok(states)
-    }
-
-    fn write_some(&mut self, store: &Store, model: &mut Model) -> Result<WriteTxn, Error> {
-        let domain = &self.world.domain;
-        let mut txn = store.write()?;
-        for _ in 0..4 {
-            let [tree, key, value] = self.world.rng(|rng| [(); 3].map(|()| rng.byte()));
-            let (tree, key) = (domain.tree(tree), domain.key(key));
-            let value = self.world.value(value, u32::from(value) | 0xe000);
-            // The state of a failed transaction does not matter.
-            model.insert(tree, &key, &value);
-            txn.tree(tree)?.insert(&key, &value)?;
-            self.probe.count(OpKind::Insert.name(), 1);
-        }
-        Ok(txn)
-    }
-
-    fn recovered(&mut self, disk: Disk, states: &[StoreState]) -> Result<(), Violation> {
-        let fs = self.world.boot(disk);
-        let store = self.world.options(&fs).open(file());
-        let store = store.map_err(|error| unexpected(error.into(), C2.id))?;
-        let snapshot = store.snapshot();
-        let mut texts = Vec::new();
-        for state in states {
-            match read_all(&snapshot, state, Order::Forward) {
-                Reading::Same(operations) => {
-                    self.probe.count(OpKind::Scan.name(), operations);
-                    return verify(&snapshot, D4.id).map_err(|error| unexpected(error, D4.id));
-                }
-                Reading::Differs { text, .. } => texts.push(text),
-                Reading::Failed(error) => texts.push(error.to_string()),
-            }
-        }
-        Err(Violation::new(C2.id, texts.join("; or: ")))
-    }
 }

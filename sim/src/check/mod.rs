@@ -18,12 +18,15 @@ mod compare;
 mod crash;
 mod damage;
 mod definition;
+mod edits;
 mod examine;
 mod file_actions;
 mod fixtures;
 mod instances;
+mod interleaved;
 mod io_errors;
 mod io_faults;
+mod io_sweep;
 mod mirror;
 mod nonces;
 mod objects;
@@ -71,6 +74,7 @@ pub static CHECKS: &[Check] = &[
     observers::CHECK,
     mirror::CHECK,
     bounds::CHECK,
+    interleaved::CHECK,
     sync::CHECK,
     sync::SESSIONS,
 ];
@@ -132,6 +136,7 @@ bodies! {
     "observers" => observers, observers_encrypted;
     "mirror" => mirror, mirror_encrypted;
     "bounds" => bounds, bounds_encrypted;
+    "interleaved" => interleaved, interleaved_encrypted;
     "sync" => sync_replicas, sync_replicas_encrypted;
     "sessions" => sync_sessions, sync_sessions_encrypted;
 }

@@ -183,6 +183,8 @@ pub(super) const S8: Invariant = promise(
     "After every commit, failed or not, the free pages that the writer knows are those of its last \
      record: each is writable or held, and below the end of the file.",
 );
+pub(super) const V4: Invariant =
+    promise("V4", "The holder of the lock holds the file that the name leads to.");
 pub(super) const V5: Invariant = promise(
     "V5",
     "A new file is created under an unused name, readable by its owner only; nothing is written \

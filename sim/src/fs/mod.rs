@@ -48,8 +48,15 @@ pub struct Written {
     pub bytes: Box<[u8]>,
 }
 
-/// A callback to run during a call; it returns whether it has run.
-struct DuringCall(Call, Box<dyn FnMut() -> bool + Send>);
+/// A callback to run during calls; it returns whether it has run for the last time.
+struct DuringCall(DuringWhich, Box<dyn FnMut() -> bool + Send>);
+
+/// The calls during which a callback runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum DuringWhich {
+    One(Call),
+    All,
+}
 
 impl fmt::Debug for DuringCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,11 +113,13 @@ impl SimFs {
 
     /// Runs the pending callback of a call.
     fn happen(&self, call: Call) {
-        let run_during = self.state().run_during.take_if(|run_during| run_during.0 == call);
-        if let Some(DuringCall(call, mut happens)) = run_during
+        let is_awaited =
+            |which| matches!(which, DuringWhich::All) || which == DuringWhich::One(call);
+        let run_during = self.state().run_during.take_if(|run_during| is_awaited(run_during.0));
+        if let Some(DuringCall(which, mut happens)) = run_during
             && !happens()
         {
-            self.state().run_during = Some(DuringCall(call, happens));
+            self.state().run_during = Some(DuringCall(which, happens));
         }
     }
 
@@ -163,7 +172,13 @@ impl SimFs {
     /// Runs a callback once, during a sync of a file or before the first byte of a write: at the
     /// first such call where it returns true.
     pub fn run_during(&self, call: Call, happens: Box<dyn FnMut() -> bool + Send>) {
-        self.state().run_during = Some(DuringCall(call, happens));
+        self.state().run_during = Some(DuringCall(DuringWhich::One(call), happens));
+    }
+
+    /// Runs a callback during every call, before its effect, until it returns true or is cancelled.
+    /// It does not run during its own calls.
+    pub fn run_during_all(&self, happens: Box<dyn FnMut() -> bool + Send>) {
+        self.state().run_during = Some(DuringCall(DuringWhich::All, happens));
     }
 
     /// Drops the pending callback.
@@ -285,12 +300,17 @@ impl State {
 
 impl Vfs for SimFs {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
+        self.happen(match access {
+            Access::CreateNew => Call::Create,
+            Access::Read | Access::ReadWrite => Call::Open,
+        });
         let inode = self.state().open(path, access)?;
         let writable = !matches!(access, Access::Read);
         Ok(Box::new(SimFile { fs: self.clone(), inode, writable, held: Mutex::new(None) }))
     }
 
     fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
+        self.happen(Call::Rename);
         let mut state = self.state();
         state.meet(Call::Rename).map_err(|fault| fault.error())?;
         if state.apart && source.parent() != target.parent() {
@@ -304,6 +324,7 @@ impl Vfs for SimFs {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.happen(Call::Remove);
         let mut state = self.state();
         state.meet(Call::Remove).map_err(|fault| fault.error())?;
         if !state.disk.remove(path) {
@@ -314,18 +335,21 @@ impl Vfs for SimFs {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.happen(Call::Exists);
         let mut state = self.state();
         state.meet(Call::Exists).map_err(|fault| fault.error())?;
         Ok(state.disk.is_taken(path))
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        self.happen(Call::Exists);
         let mut state = self.state();
         state.meet(Call::Exists).map_err(|fault| fault.error())?;
         state.disk.resolve(path).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        self.happen(Call::SyncDir);
         let mut state = self.state();
         state.fork(Call::SyncDir);
         state.meet(Call::SyncDir).map_err(|fault| fault.error())?;
@@ -336,6 +360,7 @@ impl Vfs for SimFs {
 
 impl VfsFile for SimFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.fs.happen(Call::Read);
         let mut state = self.fs.state();
         let limit = match state.meet_at(Call::Read, offset) {
             Ok(()) => bytes.len(),
@@ -354,6 +379,7 @@ impl VfsFile for SimFile {
     }
 
     fn len(&self) -> io::Result<u64> {
+        self.fs.happen(Call::Len);
         let mut state = self.fs.state();
         state.meet(Call::Len).map_err(|fault| fault.error())?;
         Ok(state.disk.inode(self.inode).len())
@@ -363,6 +389,7 @@ impl VfsFile for SimFile {
         if !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
+        self.fs.happen(Call::SetLen);
         let mut state = self.fs.state();
         state.meet(Call::SetLen).map_err(|fault| fault.error())?;
         state.disk.set_len(self.inode, len_bytes);
@@ -387,6 +414,7 @@ impl VfsFile for SimFile {
     }
 
     fn try_lock(&self, lock: Lock) -> io::Result<bool> {
+        self.fs.happen(Call::Lock);
         let mut state = self.fs.state();
         state.meet(Call::Lock).map_err(|fault| fault.error())?;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -407,12 +435,14 @@ impl VfsFile for SimFile {
     }
 
     fn name_count(&self) -> io::Result<u64> {
+        self.fs.happen(Call::Exists);
         let mut state = self.fs.state();
         state.meet(Call::Exists).map_err(|fault| fault.error())?;
         Ok(state.disk.name_count(self.inode))
     }
 
     fn take_permissions(&self, path: &Path) -> io::Result<()> {
+        self.fs.happen(Call::SetMode);
         let mut state = self.fs.state();
         state.meet(Call::SetMode).map_err(|fault| fault.error())?;
         match state.disk.take_mode(self.inode, path) {
@@ -422,6 +452,7 @@ impl VfsFile for SimFile {
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
+        self.fs.happen(Call::Exists);
         let mut state = self.fs.state();
         state.meet(Call::Exists).map_err(|fault| fault.error())?;
         Ok(state.disk.find(path) == Some(self.inode))

@@ -25,7 +25,8 @@ impl StoreHarness<'_> {
         self.scan_committed(Order::Forward)
     }
 
-    fn open_store(&mut self) -> Result<(), Error> {
+    /// Opens the store; compares nothing.
+    pub(in crate::check) fn open_store(&mut self) -> Result<(), Error> {
         let store = self.world.options(&self.fs).open(file())?;
         self.commit = store.snapshot().commit();
         self.store = Some(store);
@@ -42,6 +43,15 @@ impl StoreHarness<'_> {
         if let Err(error) = self.open_store() {
             return Err(Violation::new(invariant, error.to_string()));
         }
+        self.land_among(states, invariant)
+    }
+
+    /// Compares the open store with the states, one of which it must hold; returns which.
+    pub(in crate::check) fn land_among(
+        &mut self,
+        states: &[StoreState],
+        invariant: &'static str,
+    ) -> Result<usize, Violation> {
         let mut texts = Vec::new();
         for (index, state) in states.iter().enumerate() {
             self.model = Model::at(state.clone());

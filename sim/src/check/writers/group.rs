@@ -10,20 +10,17 @@
 use super::state::Writers;
 use crate::check::compare::{CheckError, same_value};
 use crate::check::definition::Violation;
+use crate::check::edits::{EntryEdit, apply_edits, draw_edits, edited};
 use crate::check::io_faults::{blame, commit_mark, is_poisoned, next_write};
 use crate::check::promises::{A1, C2, C3};
 use crate::fs::{Call, Failure, SimFs};
 use fastness::inspect::{is_sync_awaited, is_writing};
 use fastness::{CommitId, Compaction, Error, Store, WriteTxn};
 use fastness_models::Op;
-use fastness_models::domain::Bytes;
-use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
+use fastness_models::store::StoreState;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-
-/// An entry of a tree; no value for a removal.
-type EntryEdit = (String, Bytes, Option<Bytes>);
 
 /// A transaction that follows while another one waits.
 #[derive(Clone)]
@@ -187,29 +184,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Draws a follower.
 fn follower(writers: &Writers<'_>, bits: u8) -> FollowerTxn {
     let world = writers.harness.world;
-    let edits = (0..1 + world.rng(|rng| rng.below(3))).map(|index| {
-        let [tree, key, value] = world.rng(|rng| [(); 3].map(|()| rng.byte()));
-        let stamp = 0xd000_0000 | u32::try_from(writers.harness.step << 8 | index).unwrap_or(0);
-        let value = (value >= 40).then(|| world.value(value, stamp));
-        (world.domain.tree(tree).to_owned(), world.domain.key(key), value)
-    });
-    FollowerTxn { edits: edits.collect(), unsynced: bits % 4 == 3 }
-}
-
-/// Returns the state after the edits, and whether they create a commit.
-fn edited(state: &StoreState, edits: &[EntryEdit]) -> (StoreState, bool) {
-    let mut model = Model::at(state.clone());
-    let mut commits = false;
-    for (tree, key, value) in edits {
-        commits |= match value {
-            Some(value) => {
-                model.insert(tree, key, value);
-                true
-            }
-            None => model.remove(tree, key) == StoreOutcome::Existed(true),
-        };
-    }
-    (model.visible().clone(), commits)
+    let stamp = 0xd000_0000 | u32::try_from(writers.harness.step << 8).unwrap_or(0);
+    FollowerTxn { edits: draw_edits(world, stamp), unsynced: bits % 4 == 3 }
 }
 
 /// Runs the followers one after the other.
@@ -223,11 +199,7 @@ fn run(
     for FollowerTxn { edits, unsynced } in followers.iter().cloned() {
         let Ok(mut txn) = store.write() else { break };
         let (after, commits) = edited(&base, &edits);
-        let mut made = Ok(());
-        for (tree, key, value) in &edits {
-            made = made.and_then(|()| edit(&mut txn, (tree, key), value.as_ref()));
-        }
-        if made.is_err() {
+        if apply_edits(&mut txn, &edits).is_err() {
             continue;
         }
         let ending = Completion::Waits(thread::spawn(move || match unsynced {
@@ -259,18 +231,6 @@ fn run(
 /// Returns the effect of a transaction that has released the writer lock.
 fn next_sees(store: &Store, tried: &Attempt) -> Result<Visibility, Violation> {
     store.write().map_or(Ok(Visibility::Unknown), |mut next| look(&mut next, tried))
-}
-
-fn edit(
-    txn: &mut WriteTxn,
-    (tree, key): (&str, &Bytes),
-    value: Option<&Bytes>,
-) -> Result<(), Error> {
-    let mut tree = txn.tree(tree)?;
-    match value {
-        Some(value) => tree.insert(key, value).map(drop),
-        None => tree.remove(key).map(drop),
-    }
 }
 
 /// Returns whether the next transaction sees all of the previous one, or none of it.
