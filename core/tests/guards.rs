@@ -343,6 +343,28 @@ fn a_commit_costs_the_same_beside_many_trees() {
 }
 
 #[test]
+fn moving_a_tree_writes_none_of_its_pages() {
+    let cost = |entries: u64| {
+        let vfs = Counting::default();
+        let store = vfs.options().create("store").unwrap();
+        load(&store, entries);
+        let before = vfs.bytes();
+        let [_, writes, bytes, _] = vfs.of(|| {
+            let mut txn = store.write().unwrap();
+            txn.move_tree("t", "moved").unwrap();
+            txn.commit().unwrap();
+        });
+        let snapshot = store.snapshot();
+        assert_eq!((snapshot.tree("t").len(), snapshot.tree("moved").len()), (0, entries));
+        assert_eq!(snapshot.tree("moved").get(&key(7)).unwrap().as_deref(), Some(&[7; 100][..]));
+        assert!(vfs.bytes() <= before + (64 << 10), "T7: the file grows");
+        (writes, bytes)
+    };
+    let (small, large) = (cost(10), cost(100_000));
+    assert!(large.1 <= 32 << 10, "T7: {large:?} for a large tree, {small:?} for a small one");
+}
+
+#[test]
 fn a_file_keeps_its_size_under_updates_and_compaction_fills_its_pages() {
     const ENTRIES: u64 = 20_000;
     let raw_bytes = ENTRIES * 116;

@@ -169,6 +169,8 @@ kinds! {
     RestoreBackup = "restore-backup",
     /// Lets all users write, or only read: a selects which.
     Permit = "permit",
+    /// Moves tree a to the name of tree b.
+    Move = "move",
 }
 
 /// One operation of a plan.

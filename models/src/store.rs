@@ -221,6 +221,21 @@ impl Store {
         StoreOutcome::Done
     }
 
+    /// Makes the entries of a tree those of another one, whose entries are removed.
+    pub fn move_tree(&mut self, source: &str, target: &str) -> StoreOutcome<'static> {
+        if let Some(refusal) = refuse_tree(source).or_else(|| refuse_tree(target)) {
+            return StoreOutcome::Refused(refusal);
+        }
+        if source != target {
+            let trees = &mut self.working().trees;
+            match trees.remove(source) {
+                Some(moved) => trees.insert(target.into(), moved),
+                None => trees.remove(target),
+            };
+        }
+        StoreOutcome::Done
+    }
+
     fn working(&mut self) -> &mut StoreState {
         self.working.get_or_insert_with(|| self.committed.clone())
     }

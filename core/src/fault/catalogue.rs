@@ -144,6 +144,7 @@ faults! {
     Fs35 = "FS-35", "spilled pages that change again stay taken";
     Fs36 = "FS-36", "a copy does not pin the commit that it reads";
     Fs37 = "FS-37", "an opening does not check that its name leads to the file that it locked";
+    Fs38 = "FS-38", "a commit that moves a tree goes to the log, which has no such operation";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";
@@ -207,6 +208,8 @@ faults! {
     Sn43 = "SN-43", "a restored backup gives numbers to clients that others have";
     Sn44 = "SN-44", "the server lets a copied file resume";
     Sn45 = "SN-45", "a download leaves pending entries as they are that it meets";
+    Sn46 = "SN-46", "a download that failed leaves its memory of the pending entries";
+    Sn47 = "SN-47", "a reset writes an entry again beside its original";
 }
 
 #[cfg(feature = "faults")]

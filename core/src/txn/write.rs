@@ -1,4 +1,8 @@
 //! A write transaction: changes that become a commit together, or not at all.
+//!
+//! - T7 Moving a tree to another name copies no entry and writes no node of the tree.
+//!
+//! Format: docs/format.md#catalog.
 
 use super::changes::{TreeChanges, TxnChanges};
 use super::commit::{Durability, Stage, commit};
@@ -154,6 +158,21 @@ impl TxnChanges {
         let changes = trees.get_mut(name).expect("A1: the tree was just inserted");
         Ok(TreeMut { base: base.base_tree(name), changes, journal, failed, spiller })
     }
+
+    /// Makes the entries of a tree those of another one, and leaves the first one empty. The log
+    /// has no such operation, so the commit writes the trees.
+    fn move_tree(&mut self, source: &str, target: &str) -> Result<()> {
+        self.tree(source, None)?;
+        self.tree(target, None)?.clear()?;
+        if self.tree(source, None)?.is_empty() {
+            return Ok(());
+        }
+        let emptied = self.tree(target, None)?.replace_edit(TreeEdit::empty())?;
+        let moved = self.tree(source, None)?.replace_edit(emptied)?;
+        self.tree(target, None)?.replace_edit(moved)?;
+        self.journal.complete &= fault::on(Fault::Fs38);
+        Ok(())
+    }
 }
 
 impl WriteTxn {
@@ -182,6 +201,21 @@ impl WriteTxn {
         self.guard.move_here();
         let (shared, writer) = self.guard.parts();
         self.changes.tree(name, Some((&shared.versions, writer)))
+    }
+
+    /// Makes the entries of the tree `source` those of the tree `target`, and leaves `source`
+    /// empty. The entries that `target` had are removed. No entry is copied, and no node of the
+    /// moved tree is written (T7). Moving a tree to its own name changes nothing.
+    ///
+    /// # Errors
+    /// [`ArgumentError::TreeName`] if a name is empty or too long. If a page cannot be read or is
+    /// damaged, the transaction can only be dropped.
+    pub fn move_tree(&mut self, source: &str, target: &str) -> Result<()> {
+        self.guard.move_here();
+        if source == target {
+            return self.changes.tree(source, None).map(drop);
+        }
+        self.changes.move_tree(source, target)
     }
 
     /// Makes the changes durable, all or none, and returns the commit's number. A transaction that
@@ -315,6 +349,15 @@ impl TreeMut<'_> {
 
     fn buffer_put(&mut self, put: Op<'_>) -> Result<Option<bool>> {
         self.changes.buffer_put(put, self.base, self.journal)
+    }
+
+    /// Puts another tree in the place of this one, and returns this one.
+    fn replace_edit(&mut self, other: TreeEdit) -> Result<TreeEdit> {
+        self.edit(|tree, _| {
+            let before = std::mem::replace(tree, other);
+            tree.changed = true;
+            Ok(before)
+        })
     }
 
     fn edit<T>(

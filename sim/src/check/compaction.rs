@@ -49,6 +49,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Insert, 24),
             (OpKind::Remove, 8),
             (OpKind::Clear, 1),
+            (OpKind::Move, 1),
             (OpKind::Fill, 8),
             (OpKind::Prune, 6),
             (OpKind::Get, 6),

@@ -47,6 +47,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Insert, 30),
             (OpKind::Remove, 8),
             (OpKind::Clear, 1),
+            (OpKind::Move, 1),
             (OpKind::Fill, 6),
             (OpKind::Prune, 4),
             (OpKind::Get, 12),

@@ -46,6 +46,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Remove, 6),
             (OpKind::Fill, 6),
             (OpKind::Prune, 3),
+            (OpKind::Move, 1),
             (OpKind::Get, 8),
             (OpKind::Range, 4),
             (OpKind::Commit, 8),
@@ -282,5 +283,13 @@ impl FailingStore<'_> {
 }
 
 const fn is_edit(kind: OpKind) -> bool {
-    matches!(kind, OpKind::Insert | OpKind::Remove | OpKind::Clear | OpKind::Fill | OpKind::Prune)
+    matches!(
+        kind,
+        OpKind::Insert
+            | OpKind::Remove
+            | OpKind::Clear
+            | OpKind::Fill
+            | OpKind::Prune
+            | OpKind::Move
+    )
 }

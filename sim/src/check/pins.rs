@@ -34,6 +34,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Insert, 20),
             (OpKind::Remove, 8),
             (OpKind::Clear, 1),
+            (OpKind::Move, 1),
             (OpKind::Fill, 6),
             (OpKind::Prune, 5),
             (OpKind::Get, 4),

@@ -18,6 +18,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Insert, 24),
             (OpKind::Remove, 8),
             (OpKind::Clear, 1),
+            (OpKind::Move, 1),
             (OpKind::Fill, 4),
             (OpKind::Prune, 3),
             (OpKind::Get, 16),

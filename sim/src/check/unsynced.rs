@@ -36,6 +36,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Insert, 24),
             (OpKind::Remove, 5),
             (OpKind::Clear, 1),
+            (OpKind::Move, 1),
             (OpKind::Fill, 6),
             (OpKind::Prune, 3),
             (OpKind::Get, 4),

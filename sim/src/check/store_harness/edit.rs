@@ -85,6 +85,17 @@ impl StoreHarness<'_> {
         Ok(())
     }
 
+    pub(in crate::check) fn move_tree(&mut self, op: Op) -> Result<(), CheckError> {
+        let world = self.world;
+        let (source, target) = (world.domain.tree(op.a), world.domain.tree(op.b));
+        self.write()?.move_tree(source, target)?;
+        let [from, to] = [source, target].map(|tree| self.model.visible().len(tree));
+        self.touched |= source != target && from + to > 0;
+        let outcome = self.model.move_tree(source, target);
+        self.note(op, &outcome);
+        Ok(())
+    }
+
     pub(in crate::check) fn commit(&mut self) -> Result<(), CheckError> {
         self.commit_by(WriteTxn::commit)
     }

@@ -115,6 +115,7 @@ impl<'w> StoreHarness<'w> {
             OpKind::Insert | OpKind::Remove | OpKind::Clear | OpKind::Fill | OpKind::Prune => {
                 self.edit(op)
             }
+            OpKind::Move => self.move_tree(op),
             OpKind::Get => self.get(op),
             OpKind::Range => self.range(op),
             OpKind::Ends | OpKind::Len => self.ends(op),

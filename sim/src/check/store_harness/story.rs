@@ -29,6 +29,7 @@ pub(in crate::check) fn describe(domain: &Domain, op: Op) -> String {
             format!("remove {} keys from {} in {}", domain.run_len(op.c), key(op.b), tree())
         }
         OpKind::Clear => format!("clear {}", tree()),
+        OpKind::Move => format!("move {} to {}", tree(), text(domain.tree(op.b).as_bytes())),
         OpKind::Get => format!("get key {} of {}", key(op.b), tree()),
         OpKind::Range => format!("read {} from key {} to key {}", tree(), key(op.b), key(op.c)),
         OpKind::Ends => format!("read the first and the last entry of {}", tree()),
