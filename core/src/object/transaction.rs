@@ -260,6 +260,12 @@ impl Transaction {
         self.is_remote = true;
     }
 
+    /// Tells whether a subscription waits for the changes of the commit.
+    #[must_use]
+    pub const fn is_observed(&self) -> bool {
+        self.touched.is_some()
+    }
+
     /// Records objects that may have changed through [`Transaction::tables`].
     pub fn touched(&mut self, objects: impl IntoIterator<Item = ObjectId>) {
         self.touch(objects);

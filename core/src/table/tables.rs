@@ -189,6 +189,9 @@ impl Tables {
 
     /// Reads the catalog again after its tree was written from outside.
     pub(super) fn load_catalog(&mut self) -> Result<()> {
+        if let Some(edited) = &mut self.edited {
+            edited.note_all();
+        }
         let mut restored = Catalog::load(ReadSource::Txn(&self.txn), self.catalog.root())?;
         // Catalogs are cached by stamp, so a restored one gets a stamp of its own.
         restored.stamp = self.written.stamp;

@@ -21,6 +21,14 @@ pub fn chain_hash(before: u64, entry: &[u8]) -> u64 {
     hash(&[&before.to_le_bytes(), entry])
 }
 
+/// Returns the hash of the stream of a snapshot, which its last part names.
+#[must_use]
+pub fn stream_hash(stream: &[u8]) -> [u8; 32] {
+    let mut digest = Digest::default();
+    digest.update(stream);
+    digest.finish()
+}
+
 /// The first eight bytes of SHA-256, as a number.
 fn hash(parts: &[&[u8]]) -> u64 {
     let mut context = Context::new(&SHA256);

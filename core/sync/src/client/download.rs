@@ -10,6 +10,7 @@ use super::error::{BadDownload, ClientResult};
 use super::layout::{
     DEAD_LETTERS, PENDING, UNSAVED, entry_key, number_key, read_entry_key, read_number,
 };
+use super::originals::forget_originals;
 use super::pending::{self, PendingEntry};
 use super::rebase::{Rebase, header};
 use crate::chain::{chain_hash, salt};
@@ -220,6 +221,8 @@ impl Rebase<'_> {
             let saved = [&number_key(seq)[..], &stamped].concat();
             let mut unsaved = self.tables.txn_mut().tree(UNSAVED)?;
             unsaved.insert(&entry_key(self.meta.client, client_seq), &saved)?;
+        } else {
+            forget_originals(self.tables, (self.meta.client, client_seq))?;
         }
         Ok(ordered)
     }
@@ -336,6 +339,7 @@ impl Rebase<'_> {
             let (client, client_seq) = read_entry_key(&key).ok_or_else(|| self.tables.damaged())?;
             from = if seq.is_some_and(|seq| seq <= durable_seq) {
                 self.tables.txn_mut().tree(UNSAVED)?.remove(&key)?;
+                forget_originals(self.tables, (client, client_seq))?;
                 entry_key(client, client_seq)
             } else if let Some(next) = client.checked_add(1) {
                 entry_key(next, 0)
@@ -359,6 +363,7 @@ pub(super) fn bury(
     refusal: Refusal,
 ) -> Result<(), Error> {
     let key = entry_key(client, refused.client_seq);
+    forget_originals(tables, (client, refused.client_seq))?;
     let txn = tables.txn_mut();
     txn.tree(PENDING)?.remove(&number_key(refused.client_seq))?;
     txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)

@@ -12,6 +12,8 @@ pub(super) const ORDERED: &str = "sync/ordered";
 pub(super) const UNDO: &str = "sync/undo";
 /// Own entries of the history that no backup contains yet, by client and number.
 pub(super) const UNSAVED: &str = "sync/unsaved";
+/// The ordered entries of earlier identities that own entries repeat, by client and number.
+pub(super) const ORIGINALS: &str = "sync/originals";
 /// Refused entries, by client and number: a reset gives the file another client.
 pub(super) const DEAD_LETTERS: &str = "sync/dead";
 /// Indexes and the version of the schema, which no entry has.

@@ -18,7 +18,8 @@
 //! - `download`: entries of the history, and refusals.
 //! - `replica`: the face of it.
 //! - `acknowledgement`: how far an own entry has come.
-//! - `fresh`, `old_state`, `refusals`, `reset`, `stored_report`: client reset.
+//! - `fresh`, `old_state`, `originals`, `own_entries`, `refusals`, `reset`, `stored_report`: client
+//!   reset.
 //! - `session_file`: the file behind a session.
 //!
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
@@ -35,7 +36,9 @@ mod fresh;
 mod layout;
 mod meta;
 mod old_state;
+mod originals;
 mod outcome_bytes;
+mod own_entries;
 mod pending;
 mod rebase;
 mod refusals;

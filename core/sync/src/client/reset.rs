@@ -10,12 +10,11 @@
 
 use super::error::{BadDownload, ClientError, ClientResult};
 use super::fresh::{ResetState, SnapshotPart, clear_fresh, hash};
-use super::layout::{
-    FRESH, NUMBERS, ORDERED, PENDING, REFUSED, RESET, UNDO, UNSAVED, entry_key, number_key,
-    read_entry_key,
-};
+use super::layout::{FRESH, NUMBERS, ORDERED, PENDING, REFUSED, RESET, UNDO};
 use super::meta::ClientMeta;
 use super::old_state::OldState;
+use super::originals::put_originals;
+use super::own_entries::{OldEntries, OwnEntry, own_entries};
 use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
 use super::rebase::{restore_local, working_author};
 use super::refusals::{is_copied, take_refused};
@@ -26,8 +25,8 @@ use crate::fault::{self, Fault};
 use crate::merge::{Author, PENDING_SEQ};
 use crate::outcome::Outcome;
 use crate::reset::{Cause, CreatedObjects, ReportedRefusal, Reset, ResetReport};
-use crate::table_state::{TableState, WINDOW_TREE, last_entry_key};
-use fastness::table::{ObjectId, SideKey, Tables};
+use crate::table_state::{TableState, WINDOW_TREE};
+use fastness::table::{ObjectId, Tables};
 use fastness::{Key, StoreSnapshot};
 use std::path::Path;
 
@@ -114,6 +113,19 @@ impl ClientReplica {
         Ok(())
     }
 
+    /// Begins the reset in progress again, without another copy of the file: its snapshot is not
+    /// the one that the server sent.
+    ///
+    /// # Errors
+    /// [`ClientError::ResetFailed`] after two attempts; if the file cannot be read or written, or
+    /// is damaged.
+    pub fn repeat_reset(&self) -> ClientResult<()> {
+        let held = ResetState::in_snapshot(&self.database().store().snapshot())?;
+        let Some(ResetState { cause, client, ident_salt, .. }) = held else { return Ok(()) };
+        let cause = Cause::of_code(cause).ok_or_else(|| self.damaged())?;
+        self.begin_reset(&ResetStart { cause, client, ident_salt }, None)
+    }
+
     /// Gives a reset in progress the identity that it did not begin with. Tells whether one is in
     /// progress.
     ///
@@ -190,7 +202,8 @@ impl ClientReplica {
         let stamp = self.clock().now();
         // The next download undoes the pending entries, and then it is known what they touch.
         self.clock().objects().clear();
-        let mut step = Replacement::begin(txn.tables(), &snapshot, state)?;
+        let is_observed = txn.is_observed();
+        let mut step = Replacement::begin(txn.tables(), &snapshot, state, is_observed)?;
         let report = step.rewrite(mode, stamp)?;
         let touched = step.finish(&report)?;
         txn.set_remote();
@@ -200,12 +213,6 @@ impl ClientReplica {
         self.database().set_author(self.meta()?.client);
         Ok(report)
     }
-}
-
-/// An own entry, of this identity or an earlier one.
-struct OwnEntry {
-    client: u32,
-    entry: PendingEntry,
 }
 
 /// A transaction that replaces the state.
@@ -226,6 +233,7 @@ impl<'t> Replacement<'t> {
         tables: &'t mut Tables,
         snapshot: &StoreSnapshot,
         state: ResetState,
+        is_observed: bool,
     ) -> ClientResult<Self> {
         drop(tables.end_recording()?);
         let old = ClientMeta::of(tables)?;
@@ -237,11 +245,11 @@ impl<'t> Replacement<'t> {
             true => Vec::new(),
             false => take_refused(tables, (old.client, &mut pending), snapshot)?,
         };
-        let old_entries = OldEntries { client: old.client, pending: &pending, is_copied };
-        let (own, contained) = own_entries(tables, &old_entries, snapshot)?;
-        keep(tables, (old.client, state.seq), &contained)?;
+        let (client, seq) = (old.client, state.seq);
+        let old_entries = OldEntries { client, pending: &pending, is_copied, seq };
+        let own = own_entries(tables, &old_entries, snapshot)?;
         let mut states = OldState::default();
-        let mut touched = all_objects(tables)?;
+        let mut touched = if is_observed { all_objects(tables)? } else { Vec::new() };
         each_operation(&own, &mut |operation| {
             states.record_order(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
@@ -250,7 +258,9 @@ impl<'t> Replacement<'t> {
             states.record_value(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
         replace_trees(tables, snapshot)?;
-        touched.append(&mut all_objects(tables)?);
+        if is_observed {
+            touched.append(&mut all_objects(tables)?);
+        }
         let greatest = TableState::new(tables, WINDOW_TREE).greatest_stamp()?;
         let meta = ClientMeta {
             client: state.client,
@@ -275,25 +285,21 @@ impl<'t> Replacement<'t> {
     fn rewrite(&mut self, mode: ResetMode, now: u64) -> ClientResult<ResetReport> {
         let mut report = ResetReport::new(self.cause, self.old.client);
         std::mem::take(&mut self.refused).into_iter().for_each(|entry| report.push_refused(entry));
-        for OwnEntry { client, entry: PendingEntry { entry, .. } } in std::mem::take(&mut self.own)
-        {
+        for own in std::mem::take(&mut self.own) {
             let rewritten = match mode {
-                ResetMode::Recover => self.recover((client, &entry), now)?,
-                ResetMode::Discard => discarded(&entry),
+                ResetMode::Recover => self.recover(&own, now)?,
+                ResetMode::Discard => discarded(&own.entry.entry),
             };
             let outcomes = rewritten.ok_or_else(|| self.tables.damaged())?;
-            report.push(&entry, outcomes).map_err(|_| self.tables.damaged())?;
+            report.push(&own.entry.entry, outcomes).map_err(|_| self.tables.damaged())?;
         }
         Ok(report)
     }
 
     /// Writes an entry again; returns the outcome of each operation.
-    fn recover(
-        &mut self,
-        (client, bytes): (u32, &[u8]),
-        now: u64,
-    ) -> ClientResult<Option<Vec<Outcome>>> {
-        let Ok(old) = entry::decode(bytes) else { return Ok(None) };
+    fn recover(&mut self, own: &OwnEntry, now: u64) -> ClientResult<Option<Vec<Outcome>>> {
+        let Ok(old) = entry::decode(&own.entry.entry) else { return Ok(None) };
+        let client = own.client;
         let stamp = now.max(self.meta.last_stamp.saturating_add(1));
         let client_seq = self.meta.last_client_seq + 1;
         let base = self.meta.cursor;
@@ -320,6 +326,7 @@ impl<'t> Replacement<'t> {
             let entry = encode(new_header, &again).ok_or_else(|| self.tables.damaged())?;
             let applied = AppliedEntry { client_seq, entry: &entry, outcomes: &[] };
             pending::put(self.tables, &applied, images.iter())?;
+            put_originals(self.tables, (new.client, client_seq), &own.originals)?;
             self.meta.last_client_seq = client_seq;
             self.meta.last_stamp = stamp;
         }
@@ -347,75 +354,12 @@ fn discarded(bytes: &[u8]) -> Option<Vec<Outcome>> {
     Some(vec![Outcome::Discarded; count])
 }
 
-/// Keeps pending entries that the fresh state contains already, until a backup contains them too.
-/// Their seq is that of the state at most.
-fn keep(
-    tables: &mut Tables,
-    (client, seq): (u32, u64),
-    contained: &[PendingEntry],
-) -> Result<(), fastness::Error> {
-    let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
-    for PendingEntry { client_seq, entry } in contained {
-        let saved = [&number_key(seq)[..], entry].concat();
-        unsaved.insert(&entry_key(client, *client_seq), &saved)?;
-    }
-    Ok(())
-}
-
-/// The pending entries before a reset.
-struct OldEntries<'p> {
-    client: u32,
-    pending: &'p [PendingEntry],
-    /// Another copy of the file has used their numbers for other entries.
-    is_copied: bool,
-}
-
-/// Takes the own entries that the fresh state does not contain: those that no backup contained, and
-/// the pending ones. Returns them, and the pending ones that it contains.
-fn own_entries(
-    tables: &mut Tables,
-    old: &OldEntries<'_>,
-    snapshot: &StoreSnapshot,
-) -> ClientResult<(Vec<OwnEntry>, Vec<PendingEntry>)> {
-    let (mut own, mut lost) = (Vec::new(), Vec::new());
-    let window = format!("{FRESH}window");
-    let contains = |client: u32| -> Result<u64, fastness::Error> {
-        let held = snapshot.tree(&window).get(&last_entry_key(client))?;
-        Ok(held.and_then(|held| (*held).try_into().ok()).map_or(0, u64::from_le_bytes))
-    };
-    tables.side_each(SideKey { tree: UNSAVED, key: &[] }, &mut |tables, key, value| {
-        let (number, entry) = (read_entry_key(key), value.get(8..));
-        let (Some((client, client_seq)), Some(entry)) = (number, entry) else {
-            return Err(tables.damaged());
-        };
-        if client_seq > contains(client)? && !fault::on(Fault::Sn33) {
-            lost.push(key.to_vec());
-            let entry = PendingEntry { client_seq, entry: entry.to_vec() };
-            own.push(OwnEntry { client, entry });
-        }
-        Ok(())
-    })?;
-    let mut unsaved = tables.txn_mut().tree(UNSAVED)?;
-    lost.iter().try_for_each(|key| unsaved.remove(key).map(drop))?;
-    let known = if old.is_copied { 0 } else { contains(old.client)? };
-    let (missing, contained): (Vec<PendingEntry>, Vec<PendingEntry>) =
-        old.pending.iter().cloned().partition(|entry| is_missing(entry.client_seq, known));
-    let client = old.client;
-    own.extend(missing.into_iter().map(|entry| OwnEntry { client, entry }));
-    Ok((own, contained))
-}
-
-/// Tells whether a fresh state whose last entry of a client is `known` lacks a pending entry.
-fn is_missing(client_seq: u64, known: u64) -> bool {
-    client_seq > known || fault::on(Fault::Rs03)
-}
-
 /// Calls `visit` with each operation of own entries.
 fn each_operation(
     entries: &[OwnEntry],
     visit: &mut dyn FnMut(Operation<'_>) -> Result<(), fastness::Error>,
 ) -> Result<(), fastness::Error> {
-    for OwnEntry { client, entry } in entries {
+    for OwnEntry { client, entry, .. } in entries {
         let Ok(entry) = entry::decode(&entry.entry) else { continue };
         let meta = ClientMeta { client: *client, ..ClientMeta::default() };
         let author: Author = working_author(&meta, entry.header);
@@ -424,7 +368,8 @@ fn each_operation(
     Ok(())
 }
 
-/// Puts the trees of the snapshot in the place of those of the objects and of the window.
+/// Puts the trees of the snapshot in the place of those of the objects and of the window. No entry
+/// is copied, so the transaction is small (T7).
 fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<()> {
     tables.settle()?;
     let next = tables.next_given_out()?;
@@ -432,23 +377,16 @@ fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<
     let mut names: Vec<String> = held.map(str::to_owned).collect();
     names.extend(tables.class_trees());
     names.push(WINDOW_TREE.to_owned());
-    names.extend([PENDING, UNDO, ORDERED].map(str::to_owned));
+    names.extend([PENDING, UNDO, ORDERED, REFUSED, NUMBERS].map(str::to_owned));
     for name in names {
         tables.txn_mut().tree(&name)?.clear()?;
     }
     for name in snapshot.tree_names().filter(|name| name.starts_with(FRESH)) {
-        if [REFUSED, NUMBERS].contains(&name) {
-            tables.txn_mut().tree(name)?.clear()?;
-            continue;
+        if ![REFUSED, NUMBERS].contains(&name) {
+            let to = name.strip_prefix(FRESH).unwrap_or_default();
+            let to = if to == "window" { WINDOW_TREE } else { to };
+            tables.txn_mut().move_tree(name, to)?;
         }
-        let to = name.strip_prefix(FRESH).unwrap_or_default();
-        let to = if to == "window" { WINDOW_TREE } else { to };
-        let mut tree = tables.txn_mut().tree(to)?;
-        for entry in snapshot.tree(name).range(..)? {
-            let (key, value) = entry?;
-            tree.insert(&key, &value)?;
-        }
-        tables.txn_mut().tree(name)?.clear()?;
     }
     tables.reload(next)?;
     Ok(())

@@ -187,8 +187,23 @@ impl SessionFile {
         let SnapshotBytes { snapshot, epoch, seq, salt, horizon, offset, .. } = *part;
         let (bytes, root) = (part.part, part.root);
         let part = SnapshotPart { snapshot, epoch, seq, salt, horizon, offset, bytes, root };
-        let progress = self.replica.receive_snapshot(&part)?;
-        self.proceed(Some(progress), answer)
+        match self.replica.receive_snapshot(&part) {
+            Ok(progress) => self.proceed(Some(progress), answer),
+            Err(error) => self.repeat(error, answer),
+        }
+    }
+
+    /// Begins a reset again whose snapshot is not the one that the server sent; any other error
+    /// stays.
+    fn repeat<'a>(
+        &self,
+        error: ClientError,
+        answer: &mut AnswerTo<'_>,
+    ) -> ClientResult<Option<FileEvent<'a>>> {
+        let ClientError::Download(_) = error else { return Err(error) };
+        self.replica.repeat_reset()?;
+        answer(ClientInput::FetchSnapshot { snapshot: 0, offset: 0 });
+        Ok(None)
     }
 
     /// Asks for the next part of the snapshot, or ends the reset.
@@ -205,9 +220,13 @@ impl SessionFile {
             answer(ClientInput::FetchSnapshot { snapshot, offset });
             return Ok(None);
         }
-        let report = self.replica.finish_reset(self.mode)?;
-        answer(ClientInput::Recovered);
-        Ok(Some(FileEvent::Reset(report)))
+        match self.replica.finish_reset(self.mode) {
+            Ok(report) => {
+                answer(ClientInput::Recovered);
+                Ok(Some(FileEvent::Reset(report)))
+            }
+            Err(error) => self.repeat(error, answer),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! The fast path of replicas against the slow one: the same files, byte for byte.
+//! The fast path of replicas against the slow one: the same files, byte for byte. One of the two
+//! files is encrypted and the other one is not.
 //!
 //! - SY11 The fast path leaves the state of the slow one.
+//! - SY18 An encrypted client shows the state of a plain one.
 
 use super::app::{Random, effort, step};
 use super::histories::{Client, Entries, Server, entries};
@@ -47,7 +49,7 @@ struct Situations {
 impl Twins {
     fn new(number: u32, encrypted: bool) -> Self {
         let [fast, slow] = [false, true].map(|is_slow| {
-            let client = Client::new(encrypted, 0);
+            let client = Client::new(encrypted != is_slow, 0);
             if is_slow {
                 client.replica.clock().use_slow_path();
             }
@@ -146,10 +148,10 @@ impl Twins {
             let canonical = replica.canonical(|tables| Ok(entries(tables))).unwrap();
             (upload, held, working, canonical)
         });
-        assert_eq!(fast.0, slow.0, "SY11: pending entries, {of}");
-        assert_eq!(fast.1, slow.1, "SY11: records, {of}");
-        assert_eq!(fast.2, slow.2, "SY11: working state, {of}");
-        assert_eq!(fast.3, slow.3, "SY11: canonical state, {of}");
+        assert_eq!(fast.0, slow.0, "SY11, SY18: pending entries, {of}");
+        assert_eq!(fast.1, slow.1, "SY11, SY18: records, {of}");
+        assert_eq!(fast.2, slow.2, "SY11, SY18: working state, {of}");
+        assert_eq!(fast.3, slow.3, "SY11, SY18: canonical state, {of}");
     }
 
     /// The least seq that the client still needs.

@@ -1,14 +1,22 @@
-//! Resets of copied files, refusals that only a snapshot names, and numbers of reports.
+//! Resets of copied files, refusals that only a snapshot names, numbers of reports, observers, and
+//! snapshots that are not the server's.
 //!
 //! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
+//! - SV5 A snapshot that is not the one that the server sent is requested a second time.
 //! - SY12 The report of a reset stays until the app has acknowledged it.
+//! - W1 The changes of a reset are those of the objects, also within long lists.
 
 use super::sessions::{START, SyncedPeer, SyncedWorld};
 use fastness::StoreOptions;
+use fastness::object::{ListMut, Value};
 use fastness::vfs::MemoryVfs;
-use fastness_sync::client::Refusal;
+use fastness_sync::client::{ClientError, Refusal, ResetStart};
+use fastness_sync::frame::Code;
 use fastness_sync::reset::{Cause, ReportedRefusal};
-use fastness_sync::server::{Access, Answer, ServerReplica, Submission};
+use fastness_sync::server::{
+    Access, Answer, Opening, ServerReplica, SnapshotPool, Submission, WantedPart,
+};
+use fastness_sync::session::{ClientInput, ClientOutput, SnapshotBytes};
 use std::sync::Arc;
 
 impl SyncedWorld {
@@ -26,6 +34,17 @@ impl SyncedWorld {
         let peer = &mut self.peers[index];
         let mut txn = peer.file.replica().database().write().unwrap();
         txn.get_or_create("Node", key).unwrap();
+        txn.commit().unwrap();
+        peer.wrote(now);
+    }
+
+    /// A client edits the list of the object 1, in one transaction.
+    fn edit(&mut self, index: usize, edit: &dyn Fn(&mut ListMut<'_>) -> fastness::Result<()>) {
+        let now = self.now;
+        let peer = &mut self.peers[index];
+        let mut txn = peer.file.replica().database().write().unwrap();
+        let (node, _) = txn.get_or_create("Node", 1).unwrap();
+        edit(&mut txn.list(&node, "text").unwrap()).unwrap();
         txn.commit().unwrap();
         peer.wrote(now);
     }
@@ -144,4 +163,170 @@ fn a_reset_learns_of_a_refusal_whose_answer_was_lost() {
         letters.iter().map(|letter| (letter.client, letter.client_seq)).collect();
     assert_eq!(found, [(client, refused.client_seq)], "SY4");
     assert_eq!(letters[0].refusal, Refusal { code: 231, operation: None });
+}
+
+/// Elements of a list that has several chunks.
+const LONG: usize = 3000;
+
+#[test]
+fn an_observer_of_a_reset_sees_a_change_within_a_long_list() {
+    let options = in_memory();
+    let mut world = SyncedWorld::of_one(&options);
+    let store = options.create("second").unwrap();
+    world.peers.push(SyncedPeer::of_file(store, (START, 2)));
+    world.write(0, 1);
+    world.edit(0, &|list| {
+        (0..LONG).try_for_each(|at| list.push(format!("word {at}").as_str()).map(drop))
+    });
+    // Both files get the same bytes from one snapshot.
+    world.replica.begin_epoch(6).unwrap();
+    world.drain("the first reset");
+    world.cut(0);
+    world.edit(1, &|list| list.set(LONG / 2, "word !"));
+    let (_, changes) = world.peers[0].file.replica().database().subscribe().unwrap();
+    world.replica.begin_epoch(7).unwrap();
+    world.drain("the second reset");
+    world.compare("the second reset");
+    let mut modified = Vec::new();
+    while let Some(changes) = changes.try_recv() {
+        let nodes = changes.classes.values().flat_map(|class| &class.modified);
+        let properties = nodes.flat_map(|(_, properties)| properties);
+        let lists = properties.filter_map(|property| property.list.as_ref());
+        modified.extend(lists.flat_map(|list| &list.modified).map(|(at, _)| *at));
+    }
+    assert_eq!(modified, [LONG / 2], "W1");
+}
+
+/// A driver's answers to an output of the session: the snapshot and the offset to fetch next, or
+/// whether the reset has ended.
+fn perform(peer: &mut SyncedPeer, output: ClientOutput<'_>) -> Result<(u64, u64), ClientError> {
+    let mut next = (u64::MAX, u64::MAX);
+    let performed = peer.file.perform(output, &mut |input| {
+        if let ClientInput::FetchSnapshot { snapshot, offset } = input {
+            next = (snapshot, offset);
+        }
+    });
+    performed.map(|_| next)
+}
+
+#[test]
+fn a_snapshot_that_is_not_the_server_s_is_requested_again() {
+    for (is_cut, is_last_good) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut world = SyncedWorld::of_one(&in_memory());
+        world.write(0, 1);
+        world.drain("before");
+        world.cut(0);
+        world.write(0, 2);
+        let identity = world.replica.identify("u", 8, START).unwrap();
+        let (client, ident_salt) = (identity.client, identity.salt);
+        let start = ResetStart { cause: Cause::Diverged, client, ident_salt };
+        world.peers[0].file.replica().begin_reset(&start, None).unwrap();
+        let at = world.replica.status().unwrap();
+        let wanted = WantedPart { number: 0, offset: 0, bytes_max: 1 << 20, user: "u" };
+        let part = world.snapshots.part(&world.replica, &wanted).unwrap();
+        let (number, slice) = (part.number, part.slice);
+        let send = |peer: &mut SyncedPeer, is_good: bool| {
+            let mut root = slice.root.unwrap();
+            root[0] ^= u8::from(!is_good && !is_cut);
+            let part = &slice.bytes[..slice.bytes.len() - usize::from(!is_good && is_cut)];
+            let bytes = SnapshotBytes {
+                snapshot: number,
+                epoch: at.epoch,
+                seq: at.head,
+                salt: at.salt,
+                horizon: at.horizon,
+                total: slice.bytes.len() as u64,
+                offset: 0,
+                part,
+                root: Some(root),
+            };
+            perform(peer, ClientOutput::Snapshot(bytes))
+        };
+        let peer = &mut world.peers[0];
+        assert_eq!(send(peer, false), Ok((0, 0)), "SV5");
+        let after = send(peer, is_last_good);
+        if is_last_good {
+            assert_eq!(after, Ok((u64::MAX, u64::MAX)), "SV5");
+            assert_eq!(sees(peer, &[1, 2]), [true; 2], "SY4");
+        } else {
+            // The driver leaves the reset to the app.
+            let failed = Err(ClientError::ResetFailed(Cause::Diverged));
+            assert_eq!(after, failed, "SV5");
+            // A snapshot that is no stream leaves nothing to end with.
+            let again = if is_cut { Ok((0, 0)) } else { failed };
+            assert_eq!(perform(peer, ClientOutput::Reset(Code::DIVERGED)), again, "SV5");
+            assert_eq!(sees(peer, &[1, 2]), [true; 2], "SY4");
+        }
+    }
+}
+
+impl SyncedWorld {
+    /// Puts a copy of a backup in the place of the server's file, which begins an epoch.
+    fn restore(&mut self, options: &StoreOptions, backup: &str, epoch: u64) {
+        let path = format!("server-{epoch}");
+        options.open(backup).unwrap().copy(&path, None).unwrap();
+        self.store = options.open(&path).unwrap();
+        let opening = Opening { database: [1; 16], epoch };
+        self.replica = ServerReplica::open(self.store.clone(), &opening).unwrap();
+        self.snapshots = SnapshotPool::new(2);
+        self.cut(0);
+    }
+
+    /// A client adds to the counter of the object 1.
+    fn add(&mut self, by: i64) {
+        let now = self.now;
+        let peer = &mut self.peers[0];
+        let mut txn = peer.file.replica().database().write().unwrap();
+        let (node, _) = txn.get_or_create("Node", 1).unwrap();
+        txn.add(&node, "hits", by).unwrap();
+        txn.commit().unwrap();
+        peer.wrote(now);
+    }
+
+    /// Returns the counter in the client's file, after a comparison with the server's.
+    fn hits(&self, of: &str) -> i64 {
+        self.compare(of);
+        let snapshot = self.peers[0].file.replica().database().snapshot().unwrap();
+        let node = snapshot.view().objects("Node").unwrap().get(1).unwrap().unwrap();
+        let Value::Int(hits) = node.get("hits").unwrap() else { panic!("hits is a counter") };
+        hits
+    }
+}
+
+/// The operator restores a backup that is too old, and then the right one, which has entries that
+/// the client has written again meanwhile.
+#[test]
+fn an_entry_is_not_written_again_beside_its_original() {
+    let options = in_memory();
+    let mut world = SyncedWorld::of_one(&options);
+    let opening = Opening { database: [1; 16], epoch: 5 };
+    world.store = options.create("server").unwrap();
+    world.replica = ServerReplica::open(world.store.clone(), &opening).unwrap();
+    world.replica.set_backups(true).unwrap();
+    for (by, backup) in [(1, Some("old")), (10, Some("right")), (100, None)] {
+        world.add(by);
+        world.drain("before");
+        if let Some(backup) = backup {
+            world.replica.back_up(&options, backup.as_ref(), None).unwrap();
+        }
+    }
+    world.restore(&options, "old", 6);
+    world.drain("the old backup");
+    assert_eq!(world.hits("the old backup"), 111, "SY13");
+    // One more entry is ordered, and one is pending when the next backup comes.
+    world.add(1000);
+    world.drain("an entry of the abandoned history");
+    world.cut(0);
+    world.add(10_000);
+    world.restore(&options, "right", 7);
+    world.drain("the right backup");
+    assert_eq!(world.hits("the right backup"), 11_111, "SY13");
+    let reported: usize = world.peers[0].reports.iter().map(|it| it.operations().count()).sum();
+    assert_eq!(reported, 2 + 3, "SY12");
+    // The client forgets originals with their entries.
+    world.replica.note_backup(u64::MAX).unwrap();
+    world.add(1);
+    world.drain("a backup of everything");
+    let snapshot = world.peers[0].file.replica().database().store().snapshot();
+    assert_eq!(snapshot.tree("sync/originals").len(), 0, "MR10");
 }
