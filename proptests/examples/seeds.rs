@@ -5,7 +5,7 @@
 use fastness_proptests::BODIES;
 use fastness_proptests::bodies::{
     auth_seeds, entry_seeds, file_seeds, frame_seeds, http_seeds, object_file_seeds, page_seeds,
-    seal_seeds, server_seeds, session_seeds,
+    seal_seeds, server_seeds, session_seeds, snapshot_seeds,
 };
 use fastness_sim::check::{self, Plan, Probe, Twin};
 use std::cmp::Reverse;
@@ -63,7 +63,9 @@ fn main() -> io::Result<()> {
             "seal" => seal_seeds(),
             "server" => server_seeds(),
             "session" => session_seeds(),
+            "snapshot" => snapshot_seeds(),
             "auth_users" => plans("auth"),
+            "sync_merge" => plans("merge"),
             "sync_replicas" => plans("sync"),
             "sync_sessions" => plans("sessions"),
             check => plans(check),

@@ -71,6 +71,7 @@ check_tests! {
     "mirror" => mirror_holds, mirror_holds_encrypted;
     "bounds" => bounds_hold, bounds_hold_encrypted;
     "interleaved" => interleaved_holds, interleaved_holds_encrypted;
+    "merge" => merge_holds, merge_holds_encrypted;
     "sync" => sync_holds, sync_holds_encrypted;
     "sessions" => sessions_hold, sessions_hold_encrypted;
 }
@@ -80,7 +81,7 @@ fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
     let tested = "store crash io-errors damage adversary nonces pins compaction unsynced writers \
                   auth objects schema queries instances file-actions observers \
-                  mirror bounds interleaved sync sessions";
+                  mirror bounds interleaved merge sync sessions";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);

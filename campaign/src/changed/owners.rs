@@ -65,10 +65,10 @@ pub const OWNERS: &[Owner] = &[
     ),
     owner("core/derive", &[], &["-p fastness --test main derived"]),
     owner("core/auth", &["auth"], &["-p fastness-auth"]),
-    owner("core/sync", &["sync", "sessions"], &["-p fastness-sync"]),
+    owner("core/sync", &["merge", "sync", "sessions"], &["-p fastness-sync"]),
     owner(
         "core/sync/src/merge",
-        &["sync"],
+        &["merge", "sync"],
         &["-p fastness-sync --lib merge::", "-p fastness-proptests --test main merge"],
     ),
     owner("core/sync/src/session", &["sessions"], &["-p fastness-sync --test main session"]),

@@ -88,6 +88,7 @@ pub(super) fn committed(root: &Path, target: &str) -> PathBuf {
 pub(super) fn check_of(target: &str) -> Option<&'static Check> {
     match target {
         "auth_users" => by_name("auth"),
+        "sync_merge" => by_name("merge"),
         "sync_replicas" => by_name("sync"),
         "sync_sessions" => by_name("sessions"),
         // The target of this name reads answers of a server, the check has another.

@@ -14,6 +14,7 @@ mod page;
 mod seal;
 mod server;
 mod session;
+mod snapshot;
 mod sparse;
 
 pub use auth::{auth, auth_seeds};
@@ -26,6 +27,7 @@ pub use page::{page, page_seeds};
 pub use seal::{seal, seal_seeds};
 pub use server::{server, server_seeds};
 pub use session::{session, session_seeds};
+pub use snapshot::{snapshot, snapshot_seeds};
 pub use sparse::file_key;
 
 use fastness_sim::check;
@@ -64,6 +66,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "mirror", run: mirror },
     Body { name: "bounds", run: bounds },
     Body { name: "interleaved", run: interleaved },
+    Body { name: "sync_merge", run: sync_merge },
     Body { name: "sync_replicas", run: sync_replicas },
     Body { name: "sync_sessions", run: sync_sessions },
     Body { name: "auth", run: auth },
@@ -73,6 +76,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "entry", run: entry },
     Body { name: "frame", run: frame },
     Body { name: "session", run: session },
+    Body { name: "snapshot", run: snapshot },
 ];
 
 fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {
@@ -133,6 +137,8 @@ plans! {
     bounds => bounds_encrypted;
     /// Others that act during a long operation see and leave one commit after another.
     interleaved => interleaved_encrypted;
+    /// Entries of clients that write at once merge as in the model.
+    sync_merge => sync_merge_encrypted;
     /// Replicas agree with their models, for any network, clocks and crashes.
     sync_replicas => sync_replicas_encrypted;
     /// Clients and a server agree with their models, whatever becomes of connections and frames.

@@ -75,6 +75,7 @@ pub static CHECKS: &[Check] = &[
     mirror::CHECK,
     bounds::CHECK,
     interleaved::CHECK,
+    sync::MERGE,
     sync::CHECK,
     sync::SESSIONS,
 ];
@@ -137,6 +138,7 @@ bodies! {
     "mirror" => mirror, mirror_encrypted;
     "bounds" => bounds, bounds_encrypted;
     "interleaved" => interleaved, interleaved_encrypted;
+    "merge" => sync_merge, sync_merge_encrypted;
     "sync" => sync_replicas, sync_replicas_encrypted;
     "sessions" => sync_sessions, sync_sessions_encrypted;
 }

@@ -350,6 +350,8 @@ pub(super) const SY7: Invariant =
     promise("SY7", "A prefix contains everything that its entries know.");
 pub(super) const SY8: Invariant =
     promise("SY8", "Duplicated and reordered messages give the same history.");
+pub(super) const SY9: Invariant =
+    promise("SY9", "Purging at a permitted horizon changes nothing visible, then or later.");
 pub(super) const SY12: Invariant = promise(
     "SY12",
     "A reset reports one outcome for each own operation; applied ones are pending; the file keeps \

@@ -13,6 +13,7 @@ use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SY4, SY7};
 use fastness_sync::client::ClientMeta;
+use fastness_sync::entry::Operations;
 use fastness_sync::reset::Cause;
 use fastness_sync::server::{Answer, DownloadRequest, HistoryPart, ResumedClient, UploadStop};
 
@@ -152,14 +153,16 @@ impl<'w> Client<'w> {
         if now_ms >= self.uploaded.1 + TIMEOUT_MS {
             self.uploaded.0 = 0;
         }
-        let first = self.uploaded.0.max(replica.answered) + 1;
-        let entries = match &self.file {
-            Some(file) => file.upload_after(first - 1, UPLOAD_MAX)?,
-            None => replica.entries_from(first, UPLOAD_MAX),
+        let after = self.uploaded.0.max(replica.answered);
+        let mut entries = match &self.file {
+            Some(file) => file.upload_after(after, UPLOAD_MAX)?,
+            None => replica.entries_from(after + 1, UPLOAD_MAX),
         };
-        if entries.is_empty() {
-            return Ok(None);
-        }
+        let Some(first) = entries.first().map(|entry| number_of(entry)) else { return Ok(None) };
+        // A refused entry is pending no longer, and the answers name the first one only.
+        let following = (first..).zip(&entries).take_while(|(at, entry)| number_of(entry) == *at);
+        let count = following.count();
+        entries.truncate(count);
         let last = first + entries.len() as u64 - 1;
         self.uploaded = (last, now_ms);
         self.sent = self.sent.max(last);
@@ -348,4 +351,9 @@ fn resume(replica: &Replica) -> Resume {
         chain_hash: replica.chain_hash,
         oldest_base: replica.oldest_base(),
     }
+}
+
+/// Returns the number of an encoded entry.
+fn number_of(entry: &[u8]) -> u64 {
+    Operations::new(entry).map_or(0, |operations| operations.header().client_seq)
 }

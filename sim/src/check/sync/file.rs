@@ -36,7 +36,7 @@ const FILE: &str = "/sim/client.fast";
 /// The file of a client.
 pub(super) struct ClientFile<'w> {
     pub(super) world: &'w World,
-    fs: SimFs,
+    pub(super) fs: SimFs,
     local_ms: Arc<AtomicU64>,
     replica: Option<ClientReplica>,
     has_restarted: bool,
@@ -48,6 +48,8 @@ pub(super) struct ClientFile<'w> {
     is_newer: bool,
     /// The next call that changes the file is interrupted by a crash.
     pub(super) crashes: bool,
+    /// The disk is full during the next download.
+    pub(super) is_full: bool,
 }
 
 /// Returns the entry of a pending record: its first bytes, after their length.
@@ -86,6 +88,7 @@ impl<'w> ClientFile<'w> {
             durable: 0,
             is_newer: false,
             crashes: false,
+            is_full: false,
         };
         file.open()?;
         Ok(file)
@@ -96,7 +99,8 @@ impl<'w> ClientFile<'w> {
         let fs = self.world.boot(self.fs.disk());
         let local_ms = Arc::new(AtomicU64::new(self.local_ms.load(Ordering::Relaxed)));
         let Self { world, began_purged, durable, is_newer, .. } = *self;
-        let (replica, has_restarted, crashes) = (None, false, false);
+        let (replica, has_restarted) = (None, false);
+        let (crashes, is_full) = (false, false);
         let mut copy = Self {
             world,
             fs,
@@ -107,6 +111,7 @@ impl<'w> ClientFile<'w> {
             durable,
             is_newer,
             crashes,
+            is_full,
         };
         copy.open()?;
         Ok(copy)
@@ -158,7 +163,7 @@ impl<'w> ClientFile<'w> {
     }
 
     /// Opens the file again after a crash, with a disk.
-    fn reboot(&mut self, disk: Disk) -> Result<(), CheckError> {
+    pub(super) fn reboot(&mut self, disk: Disk) -> Result<(), CheckError> {
         self.fs.disconnect();
         self.replica = None;
         self.fs = self.world.boot(disk);
@@ -376,6 +381,7 @@ impl<'w> ClientFile<'w> {
     ) -> Result<bool, CheckError> {
         let items: Vec<DownloadItem<'_>> = part.items.iter().map(item).collect();
         let download = download(from, part, &items);
+        self.fail_first(&download, probe)?;
         let apply = |replica: &ClientReplica| replica.download(&download).map_err(failed);
         let (_, has_crashed) = self.change(apply, probe)?;
         let is_applied = self.replica().meta().map_err(failed)?.cursor == part.to;

@@ -1,5 +1,5 @@
 //! Incidents at the server: an intruder's entries, copied files that resume, errors of the disk,
-//! and horizons that clients do not permit.
+//! epochs of one history, and horizons that clients do not permit.
 //!
 //! - SY15 An operation on an element that the list does not contain is without effect.
 //! - SY14 A submission that fails is committed as a whole or not at all.
@@ -10,11 +10,11 @@
 use super::super::compare::CheckError;
 use super::super::io_faults::injection;
 use super::domain::{LINES, PAGE};
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Submitted};
 use super::server::{DiskTrial, SyncServer, USER, failed};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
-use crate::check::promises::{C11, MR9, SV1, SY14};
+use crate::check::promises::{C11, MR9, SV1, SY8, SY14};
 use crate::rng::Rng;
 use fastness_models::Op;
 use fastness_models::merge::Element;
@@ -107,6 +107,39 @@ impl SyncServer<'_> {
     /// Lets a call of the disk fail during the next submission.
     pub(super) fn inject(&mut self, op: Op) {
         self.injection = Some(injection(op));
+    }
+
+    /// Takes an entry of a client whose user may not write.
+    pub(super) fn refuse(
+        &mut self,
+        (client, entry): (u32, &[u8]),
+        submitted: Submitted,
+        oracle: &mut Oracle,
+    ) -> Result<(), CheckError> {
+        let (access, entries) = (Access::Read, &[entry][..]);
+        let submission = Submission { client, access, entries, oldest_base: 0 };
+        self.replica().submit(&submission, submitted.now_ms).map_err(failed)?;
+        oracle.take_all(client, entries, submitted)?;
+        self.compare_end(oracle)
+    }
+
+    /// Begins an epoch of the same history, as the operator does with a file that has no mark.
+    pub(super) fn begin_epoch(&mut self, oracle: &mut Oracle) -> Result<(), CheckError> {
+        let epoch = self.world().rng(Rng::next) | 1;
+        self.replica().begin_epoch(epoch).map_err(failed)?;
+        self.note_epoch(oracle);
+        oracle.restore(oracle.history.clone(), epoch);
+        Ok(())
+    }
+
+    /// Compares where the history ends with the model's.
+    pub(super) fn compare_end(&self, oracle: &Oracle) -> Result<(), CheckError> {
+        let status = self.status()?;
+        if (status.head, status.salt) == (oracle.head(), oracle.history.salt) {
+            return Ok(());
+        }
+        let text = format!("the history ends with {}, not {}", status.head, oracle.head());
+        Err(Violation::new(SY8.id, text).into())
     }
 
     /// Begins to let calls of the disk fail, if a submission has to; tells whether it does.

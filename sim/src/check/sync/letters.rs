@@ -41,6 +41,7 @@ impl Oracle {
         {
             let operation = operation_of(refusal, (&self.history.server, entry));
             self.history.letters.insert(number, EntryRefusal { code, operation });
+            self.history.refused.insert(number, entry.clone());
         }
         answer
     }

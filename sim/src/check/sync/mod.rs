@@ -12,6 +12,7 @@
 //! - `domain`, `edit`, `writer`, `placement`, `commit`, `app`: the writes of apps.
 //! - `oracle`, `letters`, `recovery`: the models.
 //! - `incident`: an intruder, copied files, errors of the disk.
+//! - `merge`: a check of its own, without network and processes.
 //! - `sessions`: a check of its own, with frames instead of calls.
 
 mod app;
@@ -22,6 +23,7 @@ mod edit;
 mod file;
 mod incident;
 mod letters;
+mod merge;
 mod message;
 mod network;
 mod oracle;
@@ -33,6 +35,7 @@ mod server;
 mod sessions;
 mod writer;
 
+pub(super) use merge::CHECK as MERGE;
 pub(super) use sessions::CHECK as SESSIONS;
 
 use super::compare::CheckError;
@@ -84,6 +87,7 @@ pub(super) const CHECK: Check = Check {
         "client: crash during a download: committed",
         "client: crash during a download: rolled back",
         "server: a backup was restored",
+        "server: a backup of an abandoned history was restored",
         "client: crash during a reset: committed",
         "client: crash during a reset: rolled back",
         "reset: of a file",
@@ -106,6 +110,7 @@ pub(super) const CHECK: Check = Check {
         "an intruder named an element that the list does not contain",
         "server: disk error during a submission: committed",
         "server: disk error during a submission: rolled back",
+        "client: a full disk during a download",
     ],
     distribution: Distribution {
         mix: &[
@@ -125,7 +130,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::KeepCopy, 4),
             (OpKind::RestoreBackup, 4),
             (OpKind::ForeignCall, 3),
-            (OpKind::Inject, 3),
+            (OpKind::Inject, 5),
         ],
         ops_min: 40,
         ops_max: 160,
@@ -242,14 +247,16 @@ impl<'w> SyncHarness<'w> {
                 )
             }
             OpKind::Inject => {
-                self.server.inject(op);
+                match self.clients.get_mut(machine).and_then(|client| client.file.as_mut()) {
+                    Some(file) if op.b & 1 == 0 => file.is_full = true,
+                    _ => self.server.inject(op),
+                }
                 Ok(())
             }
             OpKind::KeepCopy => self.server.back_up(&self.oracle).map(|_| ()),
             OpKind::RestoreBackup => {
-                if self.server.restore(op.a, &mut self.oracle)? {
-                    self.probe.mark("server: a backup was restored");
-                }
+                let mark = self.server.restore(op.a, &mut self.oracle)?;
+                mark.into_iter().for_each(|mark| self.probe.mark(mark));
                 Ok(())
             }
             _ => {

@@ -21,8 +21,15 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 pub(super) struct WrittenEntry {
     pub(super) entry: SyncEntry,
+    /// The entry as it was written, which tells it from one of a copy of the file.
+    pub(super) bytes: Vec<u8>,
     pub(super) is_reported: bool,
+    /// The ordered entries of earlier identities that it repeats.
+    pub(super) originals: Vec<Original>,
 }
+
+/// An entry that a reset wrote again: its client, its number and its bytes.
+pub(super) type Original = (u32, u64, Vec<u8>);
 
 /// The time and the right with which entries arrive at the server.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +82,10 @@ pub(super) struct History {
     pub(super) salt: u64,
     /// Why entries were refused, by client and number.
     pub(super) letters: BTreeMap<(u32, u64), EntryRefusal>,
+    /// The entries by client and number, as they were submitted, with their seqs.
+    pub(super) submitted: BTreeMap<(u32, u64), (u64, Vec<u8>)>,
+    /// The refused entries by client and number.
+    pub(super) refused: BTreeMap<(u32, u64), SyncEntry>,
 }
 
 /// Where a client is in the history.
@@ -102,6 +113,41 @@ impl History {
     pub(super) fn fold(&self) -> &State {
         self.folds.last().expect("the empty history has a fold")
     }
+
+    /// Returns the seq of an entry that a client wrote. A copy of its file may have used the number
+    /// for another entry.
+    pub(super) fn seq_of(&self, client: u32, written: &WrittenEntry) -> Option<u64> {
+        let (seq, bytes) = self.submitted.get(&(client, written.entry.client_seq))?;
+        (*bytes == written.bytes).then_some(*seq)
+    }
+
+    /// Tells whether the history up to a seq has an original of an entry.
+    pub(super) fn has_original(&self, written: &WrittenEntry, end: u64) -> bool {
+        written.originals.iter().any(|(client, number, expected)| {
+            let held = self.submitted.get(&(*client, *number));
+            held.is_some_and(|(seq, bytes)| *seq <= end && bytes == expected)
+        })
+    }
+
+    /// Tells whether the history up to a seq has an entry that a client wrote, or an original of
+    /// it.
+    pub(super) fn has(&self, client: u32, written: &WrittenEntry, end: u64) -> bool {
+        self.seq_of(client, written).is_some_and(|seq| seq <= end)
+            || self.has_original(written, end)
+    }
+
+    /// Tells whether another copy of a client's file has used numbers of its entries, up to a seq.
+    pub(super) fn is_copied(&self, client: u32, model: &ClientModel, end: u64) -> bool {
+        let all = (client, 0)..=(client, u64::MAX);
+        let mut used = self.submitted.range(all.clone()).filter(|(_, (seq, _))| *seq <= end);
+        let is_other = |number: u64, is_it: &dyn Fn(&WrittenEntry) -> bool| {
+            model.written.get(&number).is_none_or(|written| !is_it(written))
+        };
+        used.any(|((_, number), (_, bytes))| is_other(*number, &|it| it.bytes == *bytes))
+            || self.refused.range(all).any(|((_, number), entry)| {
+                is_other(*number, &|it| it.entry.seq != PENDING || it.entry == *entry)
+            })
+    }
 }
 
 pub(super) fn violation<T>(
@@ -116,7 +162,8 @@ impl Oracle {
         let server = Server::new(None);
         let folds = vec![State::new(None)];
         let (core, letters) = (Memory::default(), BTreeMap::new());
-        let history = History { server, folds, core, salt: 0, letters };
+        let (submitted, refused) = (BTreeMap::new(), BTreeMap::new());
+        let history = History { server, folds, core, salt: 0, letters, submitted, refused };
         let (past, clients) = (BTreeMap::new(), BTreeMap::new());
         Self { names: ModelNames::default(), history, epoch, past, clients, copies: 0 }
     }
@@ -200,6 +247,8 @@ impl Oracle {
     pub(super) fn fold_last(&mut self, client: u32, bytes: &[u8]) {
         let sequenced = self.history.server.history.last().expect("the model has the entry");
         let (seq, stamp) = (sequenced.seq, sequenced.stamp);
+        let number = (client, sequenced.client_seq);
+        self.history.submitted.insert(number, (seq, bytes.to_vec()));
         let mut fold = self.history.folds.last().cloned().unwrap_or_default();
         fold.apply(sequenced);
         self.history.folds.push(fold);
@@ -258,7 +307,8 @@ impl Oracle {
             let text = format!("client {client} stamps an entry {} after {greatest}", entry.stamp);
             return violation(HC1.id, text);
         }
-        let written = WrittenEntry { entry, is_reported: false };
+        let (bytes, originals) = (own.bytes.clone(), Vec::new());
+        let written = WrittenEntry { entry, bytes, is_reported: false, originals };
         let number = own.header.client_seq;
         let model = self.clients.get_mut(&client).expect("the client exists");
         match model.written.insert(number, written) {
@@ -335,8 +385,8 @@ impl Oracle {
         }
         if cursor > model.cursor {
             let mut model = model.clone();
-            let history = &self.history_of(epoch).server.history;
-            if cursor > history.len() as u64 {
+            let history = self.history_of(epoch);
+            if cursor > history.server.history.len() as u64 {
                 return violation(SY1.id, format!("client {client} is ahead of the server"));
             }
             model.follow(identity(client), history, cursor);
@@ -379,24 +429,13 @@ impl Oracle {
 
     /// Checks that every entry is in the history, refused or reported.
     pub(super) fn account(&self) -> Result<(), Violation> {
-        let history: BTreeMap<(u32, u64), &SyncEntry> = self
-            .history
-            .server
-            .history
-            .iter()
-            .map(|entry| ((entry.client, entry.client_seq), entry))
-            .collect();
-        if history.len() as u64 != self.head() {
+        if self.history.submitted.len() as u64 != self.head() {
             return violation(SY8.id, "an entry is in the history twice");
         }
         for (client, model) in &self.clients {
-            for (number, WrittenEntry { entry, is_reported }) in &model.written {
-                let held = history.get(&(identity(*client), *number));
-                // A copy of the file may have used the number for another entry.
-                let is_held = held.is_some_and(|held| {
-                    (held.base, &held.operations) == (entry.base, &entry.operations)
-                });
-                if !is_held && !is_reported && !model.refused.contains(number) {
+            for (number, written) in &model.written {
+                let is_held = self.history.has(identity(*client), written, u64::MAX);
+                if !is_held && !written.is_reported && !model.refused.contains(number) {
                     let text = format!("entry {number} of client {client} is nowhere");
                     return violation(SY4.id, text);
                 }
@@ -434,12 +473,14 @@ impl ClientModel {
     }
 
     /// Applies the history up to a seq.
-    fn follow(&mut self, client: u32, history: &[SyncEntry], cursor: u64) {
-        for entry in history.iter().filter(|entry| entry.seq > self.cursor && entry.seq <= cursor) {
+    fn follow(&mut self, client: u32, history: &History, cursor: u64) {
+        let after = self.cursor;
+        let entries = history.server.history.iter();
+        for entry in entries.filter(|entry| entry.seq > after && entry.seq <= cursor) {
             self.canonical.apply(entry);
             if entry.client == client
                 && let Some(written) = self.written.get_mut(&entry.client_seq)
-                && written.entry.operations == entry.operations
+                && history.seq_of(client, written) == Some(entry.seq)
             {
                 written.entry.seq = entry.seq;
                 written.entry.stamp = entry.stamp;

@@ -4,7 +4,7 @@
 //! - SY12 A reset decides as the model does.
 
 use super::oracle::{
-    ClientKey, ClientModel, ClientPosition, Oracle, WrittenEntry, identity, violation,
+    ClientKey, ClientModel, ClientPosition, Oracle, Original, identity, violation,
 };
 use super::replica::OwnEntry;
 use crate::check::definition::Violation;
@@ -13,7 +13,7 @@ use fastness_models::merge::fold::State;
 use fastness_models::merge::recover::{Recovered, Reset};
 use fastness_models::merge::{Anchor, Element, ListOperation, Operation, PENDING, SyncEntry};
 use fastness_sync::reset::{Cause, Reported, ResetReport};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A client after a reset.
 pub(super) struct AfterReset<'a> {
@@ -47,8 +47,11 @@ impl Oracle {
         (after, fresh): (&AfterReset<'_>, State),
     ) -> Result<usize, Violation> {
         let before = self.clients[&old].clone();
-        let is_copy = after.report.cause == Cause::Cloned;
-        let mut lost = self.lost((&before, old, is_copy), after.position)?;
+        let ClientPosition { epoch, cursor, .. } = after.position;
+        let history = self.history_of(epoch);
+        let is_copied = after.report.cause == Cause::Cloned
+            || history.is_copied(identity(old), &before, cursor);
+        let mut lost = self.lost((&before, old, is_copied), after.position)?;
         lost.retain(|(_, entry)| entry.seq == PENDING || entry.seq > after.durable_seq);
         let working = before.working();
         let canonical = &before.canonical;
@@ -59,8 +62,11 @@ impl Oracle {
         let has_purged = after.has_purged;
         let written = after.own.iter();
         let mut again = Rewritten { identity: identity(new), base, reported, written, has_purged };
+        let mut originals = BTreeMap::new();
         for (client, entry) in &lost {
-            self.reset_entry(&mut reset, entry, &mut again)?;
+            if let Some(number) = self.reset_entry(&mut reset, entry, &mut again)? {
+                originals.insert(number, self.originals(*client, entry));
+            }
             let client = self.clients.get_mut(client).expect("the client exists");
             client.written.get_mut(&entry.client_seq).expect("it was written").is_reported = true;
         }
@@ -72,31 +78,61 @@ impl Oracle {
         model.earlier = before.earlier;
         model.earlier.push(old);
         after.own.iter().try_for_each(|own| self.wrote(new, own))?;
+        let model = self.clients.get_mut(&new).expect("it was inserted");
+        for (number, written) in &mut model.written {
+            written.originals = originals.remove(number).unwrap_or_default();
+        }
+        self.order_contained(new, after.position);
         Ok(lost.len())
+    }
+
+    /// Returns the originals of what is written for an entry. One that was not ordered is none.
+    fn originals(&self, client: ClientKey, entry: &SyncEntry) -> Vec<Original> {
+        let written = &self.clients[&client].written[&entry.client_seq];
+        let mut originals = written.originals.clone();
+        if entry.seq != PENDING {
+            originals.push((identity(client), entry.client_seq, written.bytes.clone()));
+        }
+        originals
+    }
+
+    /// Notes that pending entries of earlier identities are ordered that a snapshot contains.
+    fn order_contained(&mut self, client: ClientKey, position: ClientPosition) {
+        let ClientPosition { epoch, cursor, .. } = position;
+        for earlier in self.clients[&client].earlier.clone() {
+            let Some(mut model) = self.clients.remove(&earlier) else { continue };
+            let history = self.history_of(epoch);
+            for written in model.written.values_mut().filter(|it| it.entry.seq == PENDING) {
+                if history.has(identity(earlier), written, cursor) {
+                    written.entry.seq = cursor;
+                }
+            }
+            self.clients.insert(earlier, model);
+        }
     }
 
     /// Returns the entries of a client that the history of its new replica does not contain.
     fn lost(
         &self,
-        (before, old, is_copy): (&ClientModel, ClientKey, bool),
+        (before, old, is_copied): (&ClientModel, ClientKey, bool),
         ClientPosition { epoch, cursor, .. }: ClientPosition,
     ) -> Result<Vec<(ClientKey, SyncEntry)>, Violation> {
-        let server = &self.history_of(epoch).server;
-        let end = usize::try_from(cursor).unwrap_or(usize::MAX);
-        let Some(history) = server.history.get(..end) else {
+        let history = self.history_of(epoch);
+        if history.server.head() < cursor {
             return violation(SY1.id, "a snapshot is ahead of the server");
-        };
-        let known: BTreeSet<(u32, u64)> =
-            history.iter().map(|entry| (entry.client, entry.client_seq)).collect();
+        }
         let mut lost = Vec::new();
         for client in before.earlier.iter().chain([&old]) {
             let model = &self.clients[client];
-            for (number, WrittenEntry { entry, is_reported }) in &model.written {
-                // Another copy of the file has used the numbers of pending entries.
-                let is_new = is_copy && *client == old && entry.seq == PENDING;
-                let is_known = known.contains(&(identity(*client), *number)) && !is_new;
-                if !is_known && !is_reported && !model.refused.contains(number) {
-                    lost.push((*client, entry.clone()));
+            for (number, written) in &model.written {
+                // A copied file takes none of its pending entries as contained.
+                let is_new = is_copied && client == &old && written.entry.seq == PENDING;
+                let is_known = match is_new {
+                    true => history.has_original(written, cursor),
+                    false => history.has(identity(*client), written, cursor),
+                };
+                if !is_known && !written.is_reported && !model.refused.contains(number) {
+                    lost.push((*client, written.entry.clone()));
                 }
             }
         }
@@ -108,7 +144,7 @@ impl Oracle {
         reset: &mut Reset<'_>,
         entry: &SyncEntry,
         rewritten: &mut Rewritten<'_, '_>,
-    ) -> Result<(), Violation> {
+    ) -> Result<Option<u64>, Violation> {
         let identity = rewritten.identity;
         let mut again = SyncEntry {
             seq: PENDING,
@@ -139,10 +175,11 @@ impl Oracle {
             }
         }
         if again.operations.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let own =
-            rewritten.written.next().map(|own| self.names.entry((identity, PENDING), &own.bytes));
+        let own = rewritten.written.next();
+        let number = own.map(|own| own.header.client_seq);
+        let own = own.map(|own| self.names.entry((identity, PENDING), &own.bytes));
         let operations = own.and_then(Result::ok).map(|entry| entry.operations);
         let operations = operations.unwrap_or_default();
         let mut pairs = operations.iter().zip(&again.operations).zip(&shown);
@@ -155,7 +192,7 @@ impl Oracle {
         if operations.len() != again.operations.len() || !is_equal {
             return described(format!("wrote {operations:?}, not {:?}", again.operations));
         }
-        Ok(())
+        Ok(number)
     }
 }
 

@@ -27,11 +27,21 @@ pub(super) struct OwnEntry {
     /// Its seq and effective stamp, once it is in the canonical state.
     pub(super) sequenced: Option<(u64, u64)>,
     pub(super) is_refused: bool,
+    /// The ordered entries of earlier identities that it repeats.
+    originals: Vec<(u32, u64)>,
 }
 
 impl OwnEntry {
     const fn new(client: u32, header: Header) -> Self {
-        Self { client, header, bytes: Vec::new(), sequenced: None, is_refused: false }
+        let sequenced = None;
+        Self {
+            client,
+            header,
+            bytes: Vec::new(),
+            sequenced,
+            is_refused: false,
+            originals: Vec::new(),
+        }
     }
 
     /// Takes an entry of a client's file.
@@ -45,6 +55,11 @@ impl OwnEntry {
 
     const fn is_pending(&self) -> bool {
         self.sequenced.is_none() && !self.is_refused
+    }
+
+    /// Tells whether the entry, or one that it repeats, is of a client.
+    fn names(&self, client: u32) -> bool {
+        self.client == client || self.originals.iter().any(|(original, _)| *original == client)
     }
 
     /// The author of the entry as its client knows it.
@@ -281,7 +296,8 @@ impl Replica {
             HistoryItem::Entry { client, entry } => (*client, entry.clone()),
             HistoryItem::Own { client_seq, stamp } => {
                 let held = self.entry(*client_seq).ok_or(BadPart::UnknownOwn(*client_seq))?;
-                let entry = with_stamp(&held.bytes, *stamp).map_err(|_| BadPart::Malformed)?;
+                let entry = Operations::with_stamp(&held.bytes, *stamp);
+                let entry = entry.map_err(|_| BadPart::Malformed)?;
                 (own, entry)
             }
         };
@@ -315,7 +331,8 @@ impl Replica {
             let is_backed_up = entry.sequenced.is_some_and(|(seq, _)| seq <= durable_seq);
             !is_answered || !(is_backed_up || entry.is_refused)
         });
-        self.earlier.retain(|earlier| self.own.iter().any(|own| own.client == earlier.client));
+        let own = &self.own;
+        self.earlier.retain(|earlier| own.iter().any(|own| own.names(earlier.client)));
         self.working = self.canonical.clone();
         for entry in self.own.iter().filter(|entry| entry.is_pending()) {
             let author = entry.author();
@@ -381,9 +398,21 @@ impl Replica {
     /// If the bytes are no entries.
     pub(super) fn take_entries(&mut self, entries: Vec<Vec<u8>>) -> Result<(), EntryError> {
         let client = self.identity.client;
-        self.own.retain(|own| own.client != client);
+        let (mut before, others): (Vec<OwnEntry>, Vec<OwnEntry>) =
+            std::mem::take(&mut self.own).into_iter().partition(|own| own.client == client);
+        self.own = others;
+        let earlier = self.earlier.clone();
         self.last_client_seq = 0;
-        entries.into_iter().try_for_each(|entry| self.push(entry).map(drop))
+        for entry in entries {
+            let number = self.push(entry)?.header.client_seq;
+            let same = before.iter_mut().find(|own| own.header.client_seq == number);
+            if let (Some(same), Some(own)) = (same, self.own.last_mut()) {
+                own.originals = std::mem::take(&mut same.originals);
+            }
+        }
+        self.earlier = earlier;
+        self.replay();
+        Ok(())
     }
 
     /// Writes the client's entries that the new history does not contain again, onto a fresh state
@@ -396,9 +425,12 @@ impl Replica {
     ) -> Decided {
         let mut next = Self::new(identity, snapshot);
         next.clock.observe(self.clock.last());
+        let is_absent = |(client, number): (u32, u64)| {
+            number > contained.last.get(&client).copied().unwrap_or_default()
+        };
         let is_lost = |entry: &OwnEntry| {
-            let last = contained.last.get(&entry.client).copied().unwrap_or_default();
-            entry.header.client_seq > last
+            let name = (entry.client, entry.header.client_seq);
+            is_absent(name) && entry.originals.iter().all(|original| is_absent(*original))
         };
         let is_refused = |entry: &&OwnEntry| {
             let number = (entry.client, entry.header.client_seq);
@@ -410,7 +442,11 @@ impl Replica {
         let fresh_seq = next.cursor;
         next.own = kept;
         for entry in &mut next.own {
-            entry.sequenced.get_or_insert((fresh_seq, entry.header.stamp));
+            let (seq, _) = entry.sequenced.get_or_insert((fresh_seq, entry.header.stamp));
+            if is_absent((entry.client, entry.header.client_seq)) {
+                // The history has its original.
+                *seq = fresh_seq;
+            }
         }
         next.earlier.clone_from(&self.earlier);
         next.earlier.push(self.identity);
@@ -428,7 +464,11 @@ impl Replica {
         for entry in lost {
             let stamp = next.clock.last() + 1;
             let header = Header { client_seq: next.last_client_seq + 1, base: next.cursor, stamp };
-            let again = OwnEntry::new(next.identity.client, header);
+            let mut again = OwnEntry::new(next.identity.client, header);
+            again.originals.clone_from(&entry.originals);
+            if entry.sequenced.is_some() {
+                again.originals.push((entry.client, entry.header.client_seq));
+            }
             let (mut operations, mut outcomes) = (Vec::new(), Vec::<Outcome>::new());
             for operation in own_operations(&entry.bytes) {
                 let Ok((written, outcome)) =
@@ -456,9 +496,4 @@ fn encode(header: Header, operations: &[Operation<'_>]) -> Result<Vec<u8>, Entry
     let mut encoder = Encoder::new(header)?;
     operations.iter().try_for_each(|operation| encoder.push(operation))?;
     encoder.finish()
-}
-
-/// Returns an entry with its effective stamp.
-fn with_stamp(bytes: &[u8], stamp: u64) -> Result<Vec<u8>, EntryError> {
-    Operations::with_stamp(bytes, stamp)
 }

@@ -1,4 +1,5 @@
-//! Client resets: of a file, step by step, and of the replica in memory.
+//! Client resets: of a file, step by step, and of the replica in memory; and downloads of a file to
+//! a full disk.
 //!
 //! - SY10 A snapshot and the history after it are the full fold.
 //! - SY12 A reset reports one outcome for each own operation; applied ones are pending.
@@ -14,7 +15,10 @@ use super::replica::{Decided, OwnEntry};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SV1, SY4, SY12, SY14};
-use fastness_sync::client::{ClientReplica, ResetMode, ResetStart, SnapshotPart, StoredReport};
+use crate::fs::{Fault, Injection};
+use fastness_sync::client::{
+    ClientReplica, Download, ResetMode, ResetStart, SnapshotPart, StoredReport,
+};
 use fastness_sync::outcome::Outcome;
 use fastness_sync::reset::{Cause, ResetReport};
 use fastness_sync::server::ClientIdentity;
@@ -201,6 +205,34 @@ impl ClientFile<'_> {
             });
         }
         if is_rolled_back { Ok(None) } else { self.take_report().map(Some) }
+    }
+
+    /// Applies a download to a full disk first, if it has to be. The app continues with what it has
+    /// in memory, unless the store has to be opened again.
+    pub(super) fn fail_first(
+        &mut self,
+        download: &Download<'_>,
+        probe: &mut Probe,
+    ) -> Result<(), CheckError> {
+        if download.items.is_empty() || !std::mem::take(&mut self.is_full) {
+            return Ok(());
+        }
+        let before = self.meta()?;
+        let after = self.world.rng(|rng| if rng.one_in(2) { 0 } else { 1 });
+        self.fs.inject(Injection { fault: Fault::NoSpace, after, lasting: true });
+        let has_failed = self.replica().download(download).is_err();
+        self.fs.clear_fault();
+        if !has_failed {
+            return Ok(());
+        }
+        if self.replica().database().write().is_err() {
+            return self.reboot(self.fs.disk());
+        }
+        probe.mark("client: a full disk during a download");
+        if self.meta()? == before {
+            return Ok(());
+        }
+        Err(Violation::new(SY14.id, "a download that failed changed the file").into())
     }
 
     /// Takes the report of the reset that has just ended.

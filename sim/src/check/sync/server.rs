@@ -390,18 +390,23 @@ impl<'w> SyncServer<'w> {
         Ok(true)
     }
 
-    /// Restores a backup; returns whether one exists.
-    pub(super) fn restore(&mut self, operand: u8, oracle: &mut Oracle) -> Result<bool, CheckError> {
-        // A backup replaces the earlier ones when it is noted, and a restore those made before it
-        // that have other entries.
+    /// Restores a backup; returns the mark of that, if one exists.
+    pub(super) fn restore(
+        &mut self,
+        operand: u8,
+        oracle: &mut Oracle,
+    ) -> Result<Option<&'static str>, CheckError> {
+        // A backup replaces those without its entries when it is noted. One of a history that a
+        // restore has abandoned may have more entries than the one that was restored.
         let now = &oracle.history.server.history;
+        let backed_up = usize::try_from(self.backed_up).unwrap_or(usize::MAX);
         let is_usable = |backup: &&Backup| {
-            let history = &backup.history.server.history;
-            history.len() as u64 >= self.backed_up && now.starts_with(history)
+            backup.history.server.history.starts_with(&now[..backed_up.min(now.len())])
         };
         let usable: Vec<&Backup> = self.backups.iter().filter(is_usable).collect();
-        let Some(index) = usize::from(operand).checked_rem(usable.len()) else { return Ok(false) };
+        let Some(index) = usize::from(operand).checked_rem(usable.len()) else { return Ok(None) };
         let backup = usable[index];
+        let is_abandoned = !now.starts_with(&backup.history.server.history);
         self.files += 1;
         let path = PathBuf::from(format!("/sim/server-{}.fast", self.files));
         let history = backup.history.clone();
@@ -412,21 +417,19 @@ impl<'w> SyncServer<'w> {
         self.stop();
         let store = self.world.options(&self.fs).open(Path::new(&self.path))?;
         self.run(store)?;
-        self.contacts.clear();
         let epoch = self.epoch()?;
         oracle.restore(history, epoch);
-        self.backed_up = oracle.head();
-        Ok(true)
+        self.note_epoch(oracle);
+        Ok(Some(match is_abandoned {
+            true => "server: a backup of an abandoned history was restored",
+            false => "server: a backup was restored",
+        }))
     }
 
-    /// Compares where the history ends with the model's.
-    pub(super) fn compare_end(&self, oracle: &Oracle) -> Result<(), CheckError> {
-        let status = self.status()?;
-        if (status.head, status.salt) == (oracle.head(), oracle.history.salt) {
-            return Ok(());
-        }
-        let text = format!("the history ends with {}, not {}", status.head, oracle.head());
-        Err(Violation::new(SY8.id, text).into())
+    /// Notes that an epoch has begun: no client has made contact, and none keeps its entries.
+    pub(super) fn note_epoch(&mut self, oracle: &Oracle) {
+        self.contacts.clear();
+        self.backed_up = oracle.head();
     }
 
     /// Compares what the state shows with the fold of the whole history.

@@ -2,13 +2,16 @@
 
 use super::super::super::compare::CheckError;
 use super::super::network::Quality;
-use super::super::oracle::identity;
+use super::super::oracle::{Submitted, identity};
 use super::link::LinkEvent;
 use super::{COPIES_MAX, SessionHarness};
 use crate::rng::Rng;
 use fastness_models::{Op, OpKind};
 use fastness_sync::session::ClientConnectionInput;
 use std::collections::BTreeSet;
+
+/// Bits of an operand: an entry is refused, and its client does not hear of it.
+const SILENT: u8 = 0xc0;
 
 impl SessionHarness<'_> {
     pub(super) fn set_network(&mut self, op: Op) -> Result<(), CheckError> {
@@ -56,9 +59,32 @@ impl SessionHarness<'_> {
             self.host.may_write = op.a & 3 != 0;
             return self.host_restarted();
         }
+        if op.b & SILENT == SILENT {
+            return self.refuse_in_silence(usize::from(op.a) % self.peers.len());
+        }
         let now_ms = self.server_ms();
         self.host.server.intrude(op, (&mut self.oracle, self.probe), now_ms)?;
         self.with_host(|host, scene| host.announce(scene))
+    }
+
+    /// Refuses the next entry of a client, whose connection broke, and begins an epoch: only a
+    /// snapshot tells the client of the refusal.
+    fn refuse_in_silence(&mut self, index: usize) -> Result<(), CheckError> {
+        let peer = &mut self.peers[index];
+        let meta = peer.file.meta()?;
+        let is_current = self.oracle.is_current(meta.epoch) && identity(peer.key) == meta.client;
+        if meta.client == 0 || !is_current || peer.has_copy || peer.file.is_resetting()? {
+            return Ok(());
+        }
+        let entries = peer.file.upload_after(meta.answered, 1)?;
+        let Some(entry) = entries.first() else { return Ok(()) };
+        peer.note_sent(meta.answered + 1);
+        let submitted = Submitted { now_ms: self.server_ms(), may_write: false };
+        let server = &mut self.host.server;
+        server.refuse((meta.client, entry.as_slice()), submitted, &mut self.oracle)?;
+        server.begin_epoch(&mut self.oracle)?;
+        self.probe.mark("an entry was refused in silence");
+        self.host_restarted()
     }
 
     pub(super) fn happen_at_peer(&mut self, index: usize, op: Op) -> Result<(), CheckError> {
@@ -124,8 +150,8 @@ impl SessionHarness<'_> {
     }
 
     pub(super) fn restore(&mut self, op: Op) -> Result<(), CheckError> {
-        if self.host.server.restore(op.a, &mut self.oracle)? {
-            self.probe.mark("server: a backup was restored");
+        if let Some(mark) = self.host.server.restore(op.a, &mut self.oracle)? {
+            self.probe.mark(mark);
             self.host_restarted()?;
         }
         Ok(())
@@ -139,9 +165,6 @@ impl SessionHarness<'_> {
                 peer.restart()?;
             }
             self.after_peer(index)?;
-        }
-        if self.is_identity_shared() {
-            return Ok(());
         }
         let now_ms = self.server_ms();
         let before = self.oracle.history.server.horizon();

@@ -80,6 +80,8 @@ pub(in crate::check) const CHECK: Check = Check {
         "server: disk error during a submission: rolled back",
         "client: crash during a commit: committed",
         "client: crash during a commit: rolled back",
+        "an entry was refused in silence",
+        "reset: the snapshot named a refusal",
     ],
     distribution: Distribution {
         mix: &[
@@ -201,7 +203,6 @@ impl<'w> SessionHarness<'w> {
             OpKind::Network => self.set_network(op),
             OpKind::Kill | OpKind::PowerLoss => self.crash(machine, op),
             OpKind::Compact => self.compact(),
-            OpKind::KeepCopy if self.is_identity_shared() => Ok(()),
             OpKind::KeepCopy => {
                 self.host.server.back_up(&self.oracle)?;
                 self.with_host(|host, scene| host.announce(scene))

@@ -98,6 +98,11 @@ impl<'w> Peer<'w> {
         self.sent.max(self.file.durable())
     }
 
+    /// Notes that an entry was sent.
+    pub(super) fn note_sent(&mut self, number: u64) {
+        self.sent = self.sent.max(number);
+    }
+
     pub(super) fn deadline(&self) -> Option<u64> {
         [self.machine.deadline(), self.session.deadline()].into_iter().flatten().min()
     }
