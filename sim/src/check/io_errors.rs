@@ -10,7 +10,7 @@ use super::probe::Probe;
 use super::promises::{A1, A3, A4, C2, C3, C5, C6, C9, C10, C11, C12, C13, D4, S5, S8, T5};
 use super::store_harness::{StoreHarness, describe, unexpected};
 use super::world::World;
-use crate::fs::{Disk, Fault, Injection};
+use crate::fs::{Call, Disk, Fault, Injection};
 use fastness::Error;
 use fastness_models::store::StoreState;
 use fastness_models::{Op, OpKind};

@@ -1,12 +1,14 @@
 //! A crash at every write and every sync, also during recovery and while the file is created.
 
-use super::compare::{ALL, CheckError, Order, Reading, read_all};
-use super::definition::{Check, Distribution, Twin, Violation};
-use super::plan::Plan;
-use super::probe::Probe;
-use super::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, L3, S8, T5};
-use super::store_harness::{StoreHarness, unexpected, verify};
-use super::world::{COPY, World, file};
+mod first_act;
+
+use crate::check::compare::{CheckError, Order, Reading, read_all};
+use crate::check::definition::{Check, Distribution, Twin, Violation};
+use crate::check::plan::Plan;
+use crate::check::probe::Probe;
+use crate::check::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, L3, S8, T5};
+use crate::check::store_harness::{StoreHarness, unexpected, verify};
+use crate::check::world::{COPY, World, file};
 use crate::fs::{Disk, Fork, SimFs};
 use crate::rng::Rng;
 use fastness::{Durability, Error, FileErrorCause, RecoveryOutcome, Store, StoreSnapshot};
@@ -18,7 +20,7 @@ const DEPTH_MAX: usize = 3;
 const LARGE_BYTES: u64 = 1 << 20;
 const LARGE_FORKS: usize = 4;
 
-pub(super) const CHECK: Check = Check {
+pub(in crate::check) const CHECK: Check = Check {
     name: "crash",
     about: "crashes at every write and sync, to depth 3 inside recovery",
     invariants: &[C8, C2, C5, C7, L3, A1, A3, A4, C6, C9, D4, S8, T5],
@@ -157,7 +159,7 @@ fn half_created(probe: &mut Probe, world: &World, disk: Disk) -> Result<(), Chec
 
 /// Opening reports a commit as discarded only if the crash lost one, and no later than the one that
 /// was in flight. `is_last` tells whether the store has the last state there was.
-pub(super) fn check_outcome(store: &Store, is_last: bool) -> Result<(), Violation> {
+pub(in crate::check) fn check_outcome(store: &Store, is_last: bool) -> Result<(), Violation> {
     let Some(recovery) = store.recovery() else { return Ok(()) };
     let commit = store.snapshot().commit();
     let is_right = match recovery.outcome {
@@ -174,19 +176,19 @@ pub(super) fn check_outcome(store: &Store, is_last: bool) -> Result<(), Violatio
 
 /// The position of a crash.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CrashPoint {
-    pub(super) depth: usize,
-    pub(super) at: &'static str,
+pub(in crate::check) struct CrashPoint {
+    pub(in crate::check) depth: usize,
+    pub(in crate::check) at: &'static str,
     /// The crash was inside a recovery, whose report is lost: the next one may repeat it.
     recovering: bool,
 }
 
 impl CrashPoint {
-    pub(super) const fn new(depth: usize, at: &'static str) -> Self {
+    pub(in crate::check) const fn new(depth: usize, at: &'static str) -> Self {
         Self { depth, at, recovering: false }
     }
 
-    pub(super) const fn inside_recovery(self) -> Self {
+    pub(in crate::check) const fn inside_recovery(self) -> Self {
         Self { recovering: true, ..self }
     }
 }
@@ -200,15 +202,15 @@ struct RecoveredStore<'s> {
 }
 
 /// Crashes a store and checks the recovery.
-pub(super) struct CrashTester<'a> {
-    pub(super) world: &'a World,
-    pub(super) probe: &'a mut Probe,
+pub(in crate::check) struct CrashTester<'a> {
+    pub(in crate::check) world: &'a World,
+    pub(in crate::check) probe: &'a mut Probe,
 }
 
 impl CrashTester<'_> {
     /// Cuts the power at every fork, and kills the process at every second one. The recovered state
     /// must be one of the states.
-    pub(super) fn at_every(
+    pub(in crate::check) fn at_every(
         &mut self,
         forks: &[Fork],
         states: &[StoreState],
@@ -233,7 +235,7 @@ impl CrashTester<'_> {
     }
 
     /// Cuts the power.
-    pub(super) fn power_loss(
+    pub(in crate::check) fn power_loss(
         &mut self,
         disk: &Disk,
         states: &[StoreState],
@@ -248,7 +250,7 @@ impl CrashTester<'_> {
     }
 
     /// Opens a file after a crash, compares it, and crashes again or commits.
-    pub(super) fn recover(
+    pub(in crate::check) fn recover(
         &mut self,
         disk: Disk,
         states: &[StoreState],
@@ -356,113 +358,6 @@ impl CrashTester<'_> {
         let operations = reading.same(C8.id).map_err(|error| unexpected(error, C8.id))?;
         self.probe.count(OpKind::Scan.name(), operations);
         self.probe.mark("committed after a recovery");
-        Ok(())
-    }
-
-    /// The first act after a recovery that makes something durable: one of all there are. Returns
-    /// whether it is durable when it returns.
-    fn first_act(
-        &mut self,
-        store: &Store,
-        model: &mut Model,
-        lost: Option<&StoreState>,
-    ) -> Result<bool, CheckError> {
-        if let Some(lost) = lost.filter(|_| self.chance(2)) {
-            self.probe.mark("lost commit repeated with a small change");
-            self.commit_alike(store, model, lost)?;
-            return Ok(true);
-        }
-        match self.world.rng(|rng| rng.below(12)) {
-            0 => {
-                store.compact()?;
-                self.probe.mark("compacted right after a recovery");
-            }
-            1 => {
-                store.write()?.commit()?;
-                self.probe.mark("empty commit right after a recovery");
-            }
-            2 => {
-                store.copy(COPY, None)?;
-                self.probe.mark("copied right after a recovery");
-            }
-            3 => {
-                self.commit_some(store, model, Durability::None)?;
-                store.sync()?;
-                self.probe.mark("synced a deferred commit right after a recovery");
-            }
-            4 => {
-                self.commit_some(store, model, Durability::None)?;
-                self.probe.mark("closed with a deferred commit right after a recovery");
-                return Ok(false);
-            }
-            _ => self.commit_some(store, model, Durability::Immediate)?,
-        }
-        Ok(true)
-    }
-
-    /// Repeats the lost commit with one byte changed: the same pages are written, most with the
-    /// same bytes.
-    fn commit_alike(
-        &mut self,
-        store: &Store,
-        model: &mut Model,
-        lost: &StoreState,
-    ) -> Result<(), CheckError> {
-        let before = model.committed().clone();
-        let mut txn = store.write()?;
-        let mut other = self.world.rng(|rng| rng.below(4));
-        for name in lost.names() {
-            for (key, value) in lost.range(name, ALL) {
-                if before.get(name, key) == Some(value) {
-                    continue;
-                }
-                let mut value = value.to_vec();
-                if other == 0 {
-                    value.iter_mut().take(1).for_each(|byte| *byte ^= 0x80);
-                }
-                other = other.wrapping_sub(1);
-                txn.tree(name)?.insert(key, &value)?;
-                model.insert(name, &key.into(), &value.into());
-                self.probe.count(OpKind::Insert.name(), 1);
-            }
-        }
-        for name in before.names() {
-            for (key, _) in before.range(name, ALL) {
-                if lost.get(name, key).is_none() {
-                    txn.tree(name)?.remove(key)?;
-                    model.remove(name, key);
-                    self.probe.count(OpKind::Remove.name(), 1);
-                }
-            }
-        }
-        txn.commit()?;
-        model.commit();
-        Ok(())
-    }
-
-    fn commit_some(
-        &mut self,
-        store: &Store,
-        model: &mut Model,
-        durability: Durability,
-    ) -> Result<(), CheckError> {
-        let domain = &self.world.domain;
-        let mut txn = store.write()?;
-        for _ in 0..1 + self.world.rng(|rng| rng.below(6)) {
-            let [tree, key, value, what] = self.world.rng(|rng| [(); 4].map(|()| rng.byte()));
-            let (tree, key) = (domain.tree(tree), domain.key(key));
-            if what < 80 {
-                txn.tree(tree)?.remove(&key)?;
-                model.remove(tree, &key);
-            } else {
-                let value = self.world.value(value, self.world.rng(|rng| u32::from(rng.byte())));
-                txn.tree(tree)?.insert(&key, &value)?;
-                model.insert(tree, &key, &value);
-            }
-            self.probe.count(OpKind::Insert.name(), 1);
-        }
-        txn.commit_with(durability)?;
-        model.commit();
         Ok(())
     }
 
