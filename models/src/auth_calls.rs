@@ -67,7 +67,7 @@ pub enum ServerReply {
     },
     /// Success.
     Done,
-    /// An expired login was revoked: success, or [`EXPIRED_REFRESH_TOKEN`].
+    /// An expired login was revoked: success, or `EXPIRED_REFRESH_TOKEN`.
     Expired,
     /// The account that was looked up.
     Found {

@@ -393,7 +393,8 @@ impl Oracle {
             self.clients.insert(client, model);
         }
         let model = &self.clients[&client];
-        let expected: Vec<u64> = model.pending().map(|entry| entry.client_seq).collect();
+        let expected: Vec<u64> =
+            model.pending(&model.refused).map(|entry| entry.client_seq).collect();
         if pending != expected {
             let text = format!("client {client} has {pending:?} pending, not {expected:?}");
             return violation(SY4.id, text);
@@ -461,15 +462,21 @@ impl Oracle {
 }
 
 impl ClientModel {
-    fn pending(&self) -> impl Iterator<Item = &SyncEntry> {
-        let entries = self.written.values().map(|written| &written.entry);
-        entries.filter(|entry| entry.seq == PENDING && !self.refused.contains(&entry.client_seq))
+    pub(super) fn working(&self) -> State {
+        self.working_with(&BTreeSet::new())
     }
 
-    pub(super) fn working(&self) -> State {
+    /// Returns the working state of a file that does not know yet that these entries are refused.
+    pub(super) fn working_with(&self, unknown: &BTreeSet<u64>) -> State {
         let mut working = self.canonical.clone();
-        self.pending().for_each(|entry| drop(working.apply(entry)));
+        let refused = &self.refused - unknown;
+        self.pending(&refused).for_each(|entry| drop(working.apply(entry)));
         working
+    }
+
+    fn pending<'a>(&'a self, refused: &BTreeSet<u64>) -> impl Iterator<Item = &'a SyncEntry> {
+        let entries = self.written.values().map(|written| &written.entry);
+        entries.filter(|entry| entry.seq == PENDING && !refused.contains(&entry.client_seq))
     }
 
     /// Applies the history up to a seq.

@@ -53,7 +53,9 @@ impl Oracle {
             || history.is_copied(identity(old), &before, cursor);
         let mut lost = self.lost((&before, old, is_copied), after.position)?;
         lost.retain(|(_, entry)| entry.seq == PENDING || entry.seq > after.durable_seq);
-        let working = before.working();
+        // The file still has the effect of entries whose refusal this reset makes known.
+        let unknown = after.report.refused().iter().map(|refusal| refusal.client_seq).collect();
+        let working = before.working_with(&unknown);
         let canonical = &before.canonical;
         let created = BTreeSet::new();
         let mut reset = Reset { fresh, canonical, working: &working, created, mutant: None };
