@@ -40,6 +40,7 @@ pub const OWNERS: &[Owner] = &[
         &["instances", "file-actions"],
         &["-p fastness --test main instances", "-p fastness-loom-tests --test main instances"],
     ),
+    owner("core/src/key_file.rs", &[], &["-p fastness --lib key_file::"]),
     owner(
         "core/src/object",
         &["objects", "queries", "observers"],
