@@ -12,6 +12,7 @@
 mod campaign;
 mod canary;
 pub mod changed;
+mod checkout;
 mod clock;
 pub mod engine;
 mod events;
@@ -19,6 +20,7 @@ mod events;
 pub mod faults;
 mod files;
 pub mod findings;
+pub mod foreign;
 pub mod history;
 pub mod limits;
 pub mod list;
@@ -32,6 +34,7 @@ pub mod replay;
 pub mod report;
 mod scheduler;
 pub mod summary;
+mod tool;
 mod worker_slot;
 
 pub use campaign::{Campaign, CampaignResult};

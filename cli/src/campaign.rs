@@ -2,6 +2,7 @@
 
 use crate::corpus::{self, CorpusArgs};
 use crate::failure::{Failure, PROBLEM};
+use crate::foreign::{self, ForeignArgs};
 use crate::long_run::{DAY, MINUTE, core_count, current_folder, stop_on_interrupt};
 use clap::Subcommand;
 use fastness_campaign::changed::{Changed, ChangedResult};
@@ -75,6 +76,8 @@ pub(crate) enum CampaignCommand {
     Nightly(NightlyArgs),
     /// Count, import, minimise and export the corpora of fuzz targets.
     Corpus(CorpusArgs),
+    /// Attack a store of others in one of its versions, with our plans and our model.
+    Foreign(ForeignArgs),
     /// Merge the shards of a campaign or of a night into one summary and one report.
     Merge {
         /// The output folders of the shards.
@@ -222,6 +225,7 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
         Some(CampaignCommand::Changed(args)) => changed(&args, out),
         Some(CampaignCommand::Nightly(args)) => nightly(args, out),
         Some(CampaignCommand::Corpus(args)) => corpus::run(args, out),
+        Some(CampaignCommand::Foreign(args)) => foreign::run(args, out),
         Some(CampaignCommand::Merge { shards, out: folder })
             if shards.iter().any(|shard| night::is_night(shard)) =>
         {

@@ -13,6 +13,7 @@ mod export;
 mod failure;
 #[cfg(feature = "faults")]
 mod faults;
+mod foreign;
 mod key;
 mod long_run;
 #[cfg(feature = "serve")]

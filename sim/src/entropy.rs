@@ -3,7 +3,7 @@
 //! A real machine never draws the same bytes twice, even after a crash or from a copy, so every
 //! simulated machine has its own stream.
 
-use crate::rng::Rng;
+use crate::Rng;
 use fastness::RandomSource;
 use std::io;
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! The simulated world and the checks: any bytes drive the store and its models.
 //!
-//! - [`fs`]: a file system that loses, reorders and tears unsynced writes.
+//! - [`fs`]: a file system that loses, reorders and tears unsynced writes, of the crash kit.
 //! - [`entropy`]: seeded random bytes.
 //! - [`net`]: a network that delays, loses, duplicates and reorders messages.
 //! - [`clock`]: true time, and local clocks with a skew.
@@ -11,6 +11,5 @@ pub mod clock;
 pub mod entropy;
 pub mod fs;
 pub mod net;
-mod rng;
 
-pub use rng::Rng;
+pub use fastness_crashkit::Rng;

@@ -7,11 +7,11 @@
 //! - CA19 A corpus that was minimised covers what it covered before, with one of several inputs
 //!   that cover the same, and has at most a given number of inputs.
 
-use super::checkout::Checkout;
 use super::fuzz_programs::{FuzzPrograms, committed, targets};
-use super::tool::{Ending, problem_line};
+use crate::checkout::Checkout;
 use crate::files::{self, EnvironmentError};
 use crate::plans::fingerprint;
+use crate::tool::{Ending, problem_line};
 use serde::Serialize;
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
 //! The fuzz targets of a checkout as programs.
 
-use super::tool::{Ending, Tool, problem_line};
 use crate::files::{self, EnvironmentError};
+use crate::tool::{Ending, Tool, problem_line};
 use fastness_sim::check::{Check, by_name};
 use std::fs;
 use std::path::{Path, PathBuf};

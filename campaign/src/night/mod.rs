@@ -12,7 +12,6 @@
 //! - CA13 `journal` · CA14 `part` · CA15 `finding` · CA16 `fuzz` · CA17 `merge` ·
 //!   CA19 `corpus`
 
-mod checkout;
 mod checks;
 mod corpus;
 mod finding;
@@ -31,7 +30,6 @@ mod publish;
 mod running;
 mod step;
 mod summary;
-mod tool;
 
 pub use self::corpus::{Corpora, CorpusRow, CorpusSize};
 pub use self::finding::NightFinding;
@@ -43,13 +41,13 @@ pub use self::running::Nightly;
 pub use self::step::{BuildRun, ChecksRun, FaultRun, FuzzRun, LoomRun, Step, StepResult};
 pub use self::summary::{CurvePoint, FuzzSummary, NightSummary, PartSummary};
 
-use self::checkout::Checkout;
 use self::journal::Journal;
 use self::lock::FolderLock;
 use self::part::next_part;
 use self::publish::publish;
 use self::running::{Night, absolute, built, now_unix};
 use crate::canary::Drill;
+use crate::checkout::{self, Checkout};
 use crate::files::EnvironmentError;
 use crate::summary::rounded;
 use std::path::PathBuf;

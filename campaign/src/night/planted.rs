@@ -3,10 +3,10 @@
 use super::part::Part;
 use super::running::{Night, built};
 use super::step::{BuildRun, FaultRun, Step, StepResult};
-use super::tool::{Ending, Tool, problem_line};
 use crate::files::{self, EnvironmentError};
 use crate::plans::mixed_seed;
 use crate::summary::rounded;
+use crate::tool::{Ending, Tool, problem_line};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;

@@ -15,8 +15,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core/derive", &["core"]),
     ("core/auth", &["core", "testkit"]),
     ("core/sync", &["core"]),
+    ("crashkit", &[]),
     ("models", &[]),
-    ("sim", &["auth", "core", "models", "sync"]),
+    ("sim", &["auth", "core", "crashkit", "models", "sync"]),
     ("campaign", &["sim"]),
     ("client", &["auth", "core", "sync"]),
     // Its tests drive it with our client.
@@ -26,6 +27,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("examples", &["client", "core", "server"]),
     ("proptests", &["auth", "core", "server", "sim", "sync", "testkit"]),
     ("proptests/tidy", &[]),
+    ("foreign", &[]),
+    ("foreign/harness", &["crashkit", "models", "sim"]),
+    ("foreign/redb", &["crashkit"]),
     ("fuzz", &["proptests"]),
     ("snapshots", &["auth", "client", "server", "sim", "sync", "testkit"]),
     // Its tests take fixtures from it.
@@ -41,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without dependencies, even on crates of others.
-const WITHOUT_DEPENDENCIES: &[&str] = &["models"];
+const WITHOUT_DEPENDENCIES: &[&str] = &["crashkit", "models"];
 
 pub(crate) fn crate_arrows(tree: &WorkTree) -> Vec<Breach> {
     let mut breaches = Vec::new();

@@ -40,9 +40,9 @@ pub(crate) fn complete(tree: &WorkTree) -> Vec<Breach> {
 
 fn crates(tree: &WorkTree, architecture: &str) -> Vec<Breach> {
     let folders = tree.ending("/Cargo.toml").map(|path| path.trim_end_matches("/Cargo.toml"));
-    // The workspace of the peers is described on its own page.
+    // The workspaces of peers and of foreign stores have one row or a page each.
     folders
-        .filter(|folder| !folder.starts_with("benches/peers"))
+        .filter(|folder| !folder.starts_with("benches/peers") && !folder.starts_with("foreign/"))
         .filter(|folder| {
             let (row, line) = (format!("| `{folder}/` |"), format!("{folder}/ "));
             !architecture.lines().any(|text| text.starts_with(&row) || text.starts_with(&line))

@@ -9,8 +9,8 @@ use super::probe::Probe;
 use super::promises::{A1, A3, A4, C6, C9, C10, D3, D4, D6, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::{World, file};
+use crate::Rng;
 use crate::fs::{Disk, SECTOR_BYTES};
-use crate::rng::Rng;
 use fastness::PAGE_BYTES;
 use fastness_models::OpKind;
 

@@ -12,8 +12,8 @@ use super::promises::{
 };
 use super::store_harness::{StoreHarness, unexpected, verify};
 use super::world::{COPY, World, file, other_key};
+use crate::Rng;
 use crate::fs::{Disk, Fault, Fork, Injection, SimFs};
-use crate::rng::Rng;
 use fastness::{Error, FileErrorCause, Key, PAGE_BYTES, Store, StoreOptions};
 use fastness_models::store::StoreState;
 use fastness_models::{Op, OpKind};

@@ -3,7 +3,7 @@
 use super::catch_panic::catch_panic;
 use super::plan::Plan;
 use super::probe::Probe;
-use crate::rng::Rng;
+use crate::Rng;
 use fastness_models::OpKind;
 use std::fmt;
 

@@ -4,9 +4,10 @@
 //!   ignored.
 //! - PL2 `Plan::from_bytes(&plan.to_bytes()) == plan`.
 
-use crate::rng::Rng;
+use super::store_harness::describe;
+use crate::Rng;
 use fastness_models::op::OP_BYTES;
-use fastness_models::{Op, OpKind};
+use fastness_models::{Domain, Op, OpKind};
 use std::fmt;
 
 /// Maximum number of operations; later ones are ignored.
@@ -41,6 +42,13 @@ impl Plan {
         let mut bytes = self.salt.to_le_bytes().to_vec();
         bytes.extend(self.ops.iter().flat_map(|op| op.to_bytes()));
         bytes
+    }
+
+    /// Returns the operations in words, with the operands that operations on trees have.
+    #[must_use]
+    pub fn story(&self) -> Vec<String> {
+        let domain = Domain::new(self.salt);
+        self.ops.iter().map(|op| describe(&domain, *op)).collect()
     }
 
     /// Draws a plan of `ops` operations, with weighted kinds.

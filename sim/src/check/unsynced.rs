@@ -9,7 +9,7 @@ use super::probe::Probe;
 use super::promises::{A1, A3, A4, C6, C9, C14, D4, L3, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
-use crate::rng::Rng;
+use crate::Rng;
 use fastness::inspect::last_in_place;
 use fastness_models::store::StoreState;
 use fastness_models::{Op, OpKind};

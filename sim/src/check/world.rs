@@ -2,9 +2,9 @@
 
 use super::definition::Twin;
 use super::plan::Plan;
+use crate::Rng;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
-use crate::rng::Rng;
 use fastness::inspect::{Limits, set_limits};
 use fastness::{Key, StoreOptions};
 use fastness_models::Domain;

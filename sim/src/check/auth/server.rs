@@ -5,12 +5,12 @@ use super::super::promises::{H1, H2, H21, U6};
 use super::super::world::{World, file};
 use super::message::{CallInProgress, Delivery, Progress, RoundTrip};
 use super::program::InjectedFault;
+use crate::Rng;
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::clock::Clock;
 use crate::entropy::SimEntropy;
 use crate::fs::{Disk, SimFs};
-use crate::rng::Rng;
 use fastness::Bytes;
 use fastness_auth::server::{
     ADMIN_NAME, Accounts, AccountsError, ApiRequest, Event, HashError, PasswordHasher, Policy,

@@ -2,6 +2,7 @@
 
 mod first_act;
 
+use crate::Rng;
 use crate::check::compare::{CheckError, Order, Reading, read_all};
 use crate::check::definition::{Check, Distribution, Twin, Violation};
 use crate::check::plan::Plan;
@@ -10,8 +11,8 @@ use crate::check::promises::{A1, A3, A4, C2, C5, C6, C7, C8, C9, D4, L3, S8, T5}
 use crate::check::store_harness::{StoreHarness, unexpected, verify};
 use crate::check::world::{COPY, World, file};
 use crate::fs::{Disk, Fork, SimFs};
-use crate::rng::Rng;
 use fastness::{Durability, Error, FileErrorCause, RecoveryOutcome, Store, StoreSnapshot};
+use fastness_crashkit::oracle::landed;
 use fastness_models::OpKind;
 use fastness_models::store::{Store as Model, StoreState};
 
@@ -368,26 +369,24 @@ impl CrashTester<'_> {
         states: &[StoreState],
         point: CrashPoint,
     ) -> Result<usize, Violation> {
-        let mut texts = Vec::new();
-        for (index, state) in states.iter().enumerate().rev() {
-            match read_all(snapshot, state, Order::Forward) {
-                Reading::Same(operations) => {
-                    self.probe.count(OpKind::Scan.name(), operations);
-                    if states.len() > 1 && states[0] != states[1] {
-                        let survived = ["commit in flight was lost", "commit in flight survived"];
-                        self.probe.mark(survived[index.min(1)]);
-                    }
-                    return Ok(index);
-                }
-                Reading::Differs { text, .. } => texts.push(text),
-                Reading::Failed(error) => {
-                    let text = format!("after a crash at {}: {error}", point.at);
-                    return Err(Violation::new(C8.id, text));
-                }
+        let compare = |state: &StoreState| match read_all(snapshot, state, Order::Forward) {
+            Reading::Same(operations) => {
+                self.probe.count(OpKind::Scan.name(), operations);
+                Ok(None)
             }
+            Reading::Differs { text, .. } => Ok(Some(text)),
+            Reading::Failed(error) => {
+                Err(Violation::new(C8.id, format!("after a crash at {}: {error}", point.at)))
+            }
+        };
+        let index = landed(states, compare)?.map_err(|lost| {
+            Violation::new(C2.id, format!("after a crash at {}: {lost}", point.at))
+        })?;
+        if states.len() > 1 && states[0] != states[1] {
+            let survived = ["commit in flight was lost", "commit in flight survived"];
+            self.probe.mark(survived[index.min(1)]);
         }
-        let text = format!("after a crash at {}: {}", point.at, texts.join("; or: "));
-        Err(Violation::new(C2.id, text))
+        Ok(index)
     }
 
     fn note(&mut self, store: &Store) {

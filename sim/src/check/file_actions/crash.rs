@@ -4,9 +4,9 @@
 use super::super::fixtures::{read_notes, unexpected_error};
 use super::super::promises::{R1, R2, R3, R5};
 use super::{FOREIGN, FORKS_MAX, FileActionHarness, OLDER};
+use crate::Rng;
 use crate::check::definition::Violation;
 use crate::fs::{Disk, Fork, SimFs};
-use crate::rng::Rng;
 use fastness::config::Configuration;
 use fastness::instance::FileRegistry;
 use fastness_models::file_actions::{Backup, FileActions, FileContent};

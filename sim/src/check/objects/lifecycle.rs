@@ -3,13 +3,13 @@
 use super::commit_hook::RecordingHook;
 use super::harness::{ObjectHarness, synced};
 use super::{bridge, compare, structs};
+use crate::Rng;
 use crate::check::compare::CheckError;
 use crate::check::definition::Violation;
 use crate::check::promises::{C2, C8, C9, W3};
 use crate::check::store_harness::{objects_agree, unexpected};
 use crate::check::world::file;
 use crate::fs::{Disk, Fork};
-use crate::rng::Rng;
 use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Snapshot};
 use fastness_models::objects::DatabaseState;

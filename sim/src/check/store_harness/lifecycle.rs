@@ -1,12 +1,12 @@
 //! Close, open, crash.
 
 use super::StoreHarness;
+use crate::Rng;
 use crate::check::compare::{CheckError, Order};
 use crate::check::crash::check_outcome;
 use crate::check::definition::Violation;
 use crate::check::world::file;
 use crate::fs::Disk;
-use crate::rng::Rng;
 use fastness::Error;
 use fastness_models::store::{Store as Model, StoreOutcome, StoreState};
 use fastness_models::{Op, OpKind};

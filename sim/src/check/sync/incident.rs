@@ -12,10 +12,10 @@ use super::super::io_faults::injection;
 use super::domain::{LINES, PAGE};
 use super::oracle::{Oracle, Submitted};
 use super::server::{DiskTrial, SyncServer, USER, failed};
+use crate::Rng;
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{C11, MR9, SV1, SY8, SY14};
-use crate::rng::Rng;
 use fastness_models::Op;
 use fastness_models::merge::Element;
 use fastness_sync::entry::{

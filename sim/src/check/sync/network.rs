@@ -4,7 +4,7 @@
 //! - A link has two directions, each of which can be cut by itself: a half-open link loses messages
 //!   silently, as real ones do.
 
-use crate::rng::Rng;
+use crate::Rng;
 
 /// One direction of a link.
 #[derive(Clone, Copy, Debug)]

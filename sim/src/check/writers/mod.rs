@@ -13,10 +13,10 @@ use super::io_faults::{injection, next_write};
 use super::promises::{A1, A3, A4, C2, C3, C5, C8, C9, C11, C12, C14, D4, L1, S8, T5};
 use super::store_harness::{StoreHarness, unexpected};
 use super::world::World;
+use crate::Rng;
 use crate::check::definition::{Check, Distribution, Twin, Violation};
 use crate::check::plan::Plan;
 use crate::check::probe::Probe;
-use crate::rng::Rng;
 use fastness_models::{Op, OpKind};
 use state::Writers;
 

@@ -1,6 +1,7 @@
 //! A store with commits that may not be durable yet: single commits on a failing disk, and the
 //! states that a crash may leave.
 
+use crate::Rng;
 use crate::check::compare::{CheckError, Order, Reading, read_all};
 use crate::check::definition::Violation;
 use crate::check::io_faults::{blame, commit_mark, is_poisoned, judge_commit};
@@ -8,7 +9,6 @@ use crate::check::promises::{C2, C3, C5, C8, C11, C14, D4};
 use crate::check::store_harness::{StoreHarness, describe, unexpected, verify};
 use crate::check::world::file;
 use crate::fs::{Call, Disk, Fork, Injection};
-use crate::rng::Rng;
 use fastness::{Error, Store};
 use fastness_models::store::{Store as Model, StoreState};
 use fastness_models::{Op, OpKind};

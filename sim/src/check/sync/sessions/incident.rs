@@ -5,7 +5,7 @@ use super::super::network::Quality;
 use super::super::oracle::{Submitted, identity};
 use super::link::LinkEvent;
 use super::{COPIES_MAX, SessionHarness};
-use crate::rng::Rng;
+use crate::Rng;
 use fastness_models::{Op, OpKind};
 use fastness_sync::session::ClientConnectionInput;
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@
 //! - Either side notices the end of a connection later than the other, or only by its silence.
 
 use super::super::network::{Direction, LATENCY_MS, Quality};
-use crate::rng::Rng;
+use crate::Rng;
 use fastness_sync::frame::Packet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

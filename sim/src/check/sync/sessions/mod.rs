@@ -27,13 +27,13 @@ use super::network::Direction;
 use super::oracle::Oracle;
 use super::server::SyncServer;
 use super::{DURATIONS_MS, MESSAGES_MAX, SKEWS_MS, START_MS};
+use crate::Rng;
 use crate::check::definition::{Check, Distribution, Twin, Violation};
 use crate::check::plan::Plan;
 use crate::check::probe::Probe;
 use crate::check::promises::{
     HC1, SV1, SV2, SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19,
 };
-use crate::rng::Rng;
 use fastness_models::{Op, OpKind};
 use fastness_sync::session::ClientConnectionInput;
 use host::{Host, HostMessage, HostScene};

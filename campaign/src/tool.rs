@@ -86,7 +86,7 @@ fn wait(mut child: Child, limit: Duration, stop: &AtomicBool) -> std::io::Result
 }
 
 /// Returns the first error in the output of a failed program, or else its last line.
-pub(super) fn problem_line(output: &str) -> &str {
+pub(crate) fn problem_line(output: &str) -> &str {
     let says = |line: &&str| line.starts_with("error");
     output.lines().find(says).or_else(|| output.lines().last()).unwrap_or("no output")
 }

@@ -1,5 +1,4 @@
-//! A simulated file system in memory, below the encryption of the store, whose power can be cut at
-//! any call.
+//! A simulated file system in memory, whose power can be cut at any call.
 //!
 //! - SF1..SF3: see [`Disk`].
 //! - SF4 While it records, every call that changes the disk leaves a [`Fork`]: the disk after the
@@ -9,24 +8,43 @@
 //! - SF6 A write during a sync is not made durable by that sync.
 //! - SF7 A lock dies with its process: a rebooted file system has no locks.
 
-mod content;
-mod disk;
+mod call;
 mod fault;
+mod file;
 
-pub use content::{Page, SECTOR_BYTES};
-pub use disk::Disk;
 pub use fault::{Call, Failure, Fault, Injection};
+pub use file::SimFile;
 
+use crate::disk::{Disk, SECTOR_BYTES};
 use crate::rng::Rng;
-use fastness::vfs::{Access, Lock, Vfs, VfsFile};
 use fault::Faults;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Longest name of a file, as on most file systems.
 pub const NAME_BYTES_MAX: usize = 255;
+
+/// How to open a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Reads an existing file.
+    Read,
+    /// Reads and writes an existing file.
+    ReadWrite,
+    /// Creates a file, to read and write; its name must be free.
+    CreateNew,
+}
+
+/// Kind of a file lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lock {
+    /// Excludes exclusive locks.
+    Shared,
+    /// Excludes all other locks.
+    Exclusive,
+}
 
 /// The disk at a call.
 #[derive(Clone, Debug)]
@@ -37,7 +55,7 @@ pub struct Fork {
     pub disk: Disk,
 }
 
-/// Written bytes, as seen below the encryption.
+/// Written bytes, as the disk got them.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The number of the file on the disk.
@@ -87,14 +105,6 @@ struct LockHolders {
     exclusive: bool,
 }
 
-#[derive(Debug)]
-struct SimFile {
-    fs: SimFs,
-    inode: usize,
-    writable: bool,
-    held: Mutex<Option<Lock>>,
-}
-
 impl SimFs {
     /// Boots a machine with this disk.
     #[must_use]
@@ -129,7 +139,7 @@ impl SimFs {
         self.state().disk.clone()
     }
 
-    /// Changes the disk without the store's knowledge.
+    /// Changes the disk without the knowledge of the program under test.
     pub fn tamper<T>(&self, tamper: impl FnOnce(&mut Disk) -> T) -> T {
         tamper(&mut self.state().disk)
     }
@@ -294,180 +304,6 @@ impl State {
                 self.write(inode, &bytes[..part], offset);
                 Err(fault.error())
             }
-        }
-    }
-}
-
-impl Vfs for SimFs {
-    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
-        self.happen(match access {
-            Access::CreateNew => Call::Create,
-            Access::Read | Access::ReadWrite => Call::Open,
-        });
-        let inode = self.state().open(path, access)?;
-        let writable = !matches!(access, Access::Read);
-        Ok(Box::new(SimFile { fs: self.clone(), inode, writable, held: Mutex::new(None) }))
-    }
-
-    fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
-        self.happen(Call::Rename);
-        let mut state = self.state();
-        state.meet(Call::Rename).map_err(|fault| fault.error())?;
-        if state.apart && source.parent() != target.parent() {
-            return Err(io::ErrorKind::CrossesDevices.into());
-        }
-        if !state.disk.rename(source, target) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        state.fork(Call::Rename);
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.happen(Call::Remove);
-        let mut state = self.state();
-        state.meet(Call::Remove).map_err(|fault| fault.error())?;
-        if !state.disk.remove(path) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        state.fork(Call::Remove);
-        Ok(())
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.happen(Call::Exists);
-        let mut state = self.state();
-        state.meet(Call::Exists).map_err(|fault| fault.error())?;
-        Ok(state.disk.is_taken(path))
-    }
-
-    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        self.happen(Call::Exists);
-        let mut state = self.state();
-        state.meet(Call::Exists).map_err(|fault| fault.error())?;
-        state.disk.resolve(path).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
-        self.happen(Call::SyncDir);
-        let mut state = self.state();
-        state.fork(Call::SyncDir);
-        state.meet(Call::SyncDir).map_err(|fault| fault.error())?;
-        state.disk.sync_names();
-        Ok(())
-    }
-}
-
-impl VfsFile for SimFile {
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.fs.happen(Call::Read);
-        let mut state = self.fs.state();
-        let limit = match state.meet_at(Call::Read, offset) {
-            Ok(()) => bytes.len(),
-            Err(Fault::Short) => state.rng.below(bytes.len()).max(1).min(bytes.len()),
-            Err(fault) => return Err(fault.error()),
-        };
-        Ok(state.disk.inode(self.inode).read(&mut bytes[..limit], offset))
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        if !self.writable {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        self.fs.happen(Call::Write);
-        self.fs.state().write_at(self.inode, bytes, offset)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.fs.happen(Call::Len);
-        let mut state = self.fs.state();
-        state.meet(Call::Len).map_err(|fault| fault.error())?;
-        Ok(state.disk.inode(self.inode).len())
-    }
-
-    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
-        if !self.writable {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        self.fs.happen(Call::SetLen);
-        let mut state = self.fs.state();
-        state.meet(Call::SetLen).map_err(|fault| fault.error())?;
-        state.disk.set_len(self.inode, len_bytes);
-        state.fork(Call::SetLen);
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.fs.state();
-        state.fork(Call::Sync);
-        let begun = state.disk.calls();
-        drop(state);
-        self.fs.happen(Call::Sync);
-        state = self.fs.state();
-        if let Err(fault) = state.meet(Call::Sync) {
-            let State { disk, rng, .. } = &mut *state;
-            disk.sync_in_part(self.inode, rng);
-            return Err(fault.error());
-        }
-        state.disk.sync(self.inode, begun);
-        Ok(())
-    }
-
-    fn try_lock(&self, lock: Lock) -> io::Result<bool> {
-        self.fs.happen(Call::Lock);
-        let mut state = self.fs.state();
-        state.meet(Call::Lock).map_err(|fault| fault.error())?;
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let holders = state.lock_of(self.inode);
-        let free = match lock {
-            Lock::Shared => !holders.exclusive,
-            Lock::Exclusive => !holders.exclusive && holders.shared == 0,
-        };
-        if held.is_some() || !free {
-            return Ok(false);
-        }
-        match lock {
-            Lock::Shared => holders.shared += 1,
-            Lock::Exclusive => holders.exclusive = true,
-        }
-        *held = Some(lock);
-        Ok(true)
-    }
-
-    fn name_count(&self) -> io::Result<u64> {
-        self.fs.happen(Call::Exists);
-        let mut state = self.fs.state();
-        state.meet(Call::Exists).map_err(|fault| fault.error())?;
-        Ok(state.disk.name_count(self.inode))
-    }
-
-    fn take_permissions(&self, path: &Path) -> io::Result<()> {
-        self.fs.happen(Call::SetMode);
-        let mut state = self.fs.state();
-        state.meet(Call::SetMode).map_err(|fault| fault.error())?;
-        match state.disk.take_mode(self.inode, path) {
-            true => Ok(()),
-            false => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn is_at(&self, path: &Path) -> io::Result<bool> {
-        self.fs.happen(Call::Exists);
-        let mut state = self.fs.state();
-        state.meet(Call::Exists).map_err(|fault| fault.error())?;
-        Ok(state.disk.find(path) == Some(self.inode))
-    }
-}
-
-impl Drop for SimFile {
-    fn drop(&mut self) {
-        let held = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.fs.state();
-        let holders = state.lock_of(self.inode);
-        match held {
-            Some(Lock::Shared) => holders.shared -= 1,
-            Some(Lock::Exclusive) => holders.exclusive = false,
-            None => {}
         }
     }
 }

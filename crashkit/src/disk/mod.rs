@@ -6,8 +6,12 @@
 //!   since the last sync of the directory is kept or lost.
 //! - SF3 A clone costs at most one reference per page.
 
-use super::content::{Fate, Inode, PAGE, Page, clear_tail, index_of};
+mod content;
+
+pub use content::{PAGE_BYTES, Page, SECTOR_BYTES};
+
 use crate::rng::Rng;
+use content::{Fate, Inode, clear_tail, index_of};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,8 +99,12 @@ impl Disk {
         target_of(&self.names, path).is_some()
     }
 
-    pub(super) fn inode(&self, inode: usize) -> &Inode {
-        &self.inodes[inode]
+    pub(super) fn read(&self, inode: usize, bytes: &mut [u8], offset: u64) -> usize {
+        self.inodes[inode].read(bytes, offset)
+    }
+
+    pub(super) fn len_of(&self, inode: usize) -> u64 {
+        self.inodes[inode].len()
     }
 
     pub(super) fn create(&mut self, path: &Path) -> usize {
@@ -234,7 +242,7 @@ impl Disk {
         self.names.is_empty()
     }
 
-    /// Returns the number of a file, as in [`super::Written`].
+    /// Returns the number of a file, as in [`crate::Written`].
     #[must_use]
     pub fn number(&self, path: &Path) -> Option<usize> {
         self.find(path)
@@ -258,15 +266,15 @@ impl Disk {
         let Some(inode) = self.find(path) else { return };
         let mut content = self.inodes[inode].now.clone();
         content.put(index, page);
-        content.len = content.len.max((index as u64 + 1) * PAGE as u64);
+        content.len = content.len.max((index as u64 + 1) * PAGE_BYTES as u64);
         self.inodes[inode] = Inode::settled(content);
     }
 
     /// Changes bytes of a file durably, within its length.
-    pub fn patch(&mut self, path: &Path, offset: u64, patch: impl FnOnce(&mut [u8; PAGE])) {
+    pub fn patch(&mut self, path: &Path, offset: u64, patch: impl FnOnce(&mut [u8; PAGE_BYTES])) {
         let index = index_of(offset);
         if self.len(path).is_some_and(|len| offset < len) {
-            let mut bytes = self.page(path, index).map_or([0; PAGE], |page| *page);
+            let mut bytes = self.page(path, index).map_or([0; PAGE_BYTES], |page| *page);
             patch(&mut bytes);
             let len = self.len(path).unwrap_or(0);
             self.replace(path, index, Some(Arc::new(bytes)));

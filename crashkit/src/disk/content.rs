@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 /// Bytes that a disk writes atomically.
 pub const SECTOR_BYTES: usize = 512;
-pub(super) const PAGE: usize = 4096;
-const SECTORS: usize = PAGE / SECTOR_BYTES;
+/// Bytes of a page of the simulation, a unit of its memory.
+pub const PAGE_BYTES: usize = 4096;
+const SECTORS: usize = PAGE_BYTES / SECTOR_BYTES;
 
 /// A page of a file; a missing page is all zeros.
-pub type Page = Arc<[u8; PAGE]>;
+pub type Page = Arc<[u8; PAGE_BYTES]>;
 
 /// The content of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Content {
 
     pub(super) fn cut(&mut self, len: u64) {
         self.len = len;
-        let held = index_of(len + PAGE as u64 - 1);
+        let held = index_of(len + PAGE_BYTES as u64 - 1);
         if self.pages.len() > held {
             Arc::make_mut(&mut self.pages).truncate(held);
         }
@@ -105,7 +106,7 @@ impl Content {
         while done < count {
             let at = offset + done as u64;
             let (index, from) = (index_of(at), offset_in(at));
-            let part = (PAGE - from).min(count - done);
+            let part = (PAGE_BYTES - from).min(count - done);
             let target = &mut bytes[done..done + part];
             match self.page(index) {
                 Some(page) => target.copy_from_slice(&page[from..from + part]),
@@ -141,12 +142,12 @@ impl Inode {
         while done < bytes.len() {
             let at = offset + done as u64;
             let (index, from) = (index_of(at), offset_in(at));
-            let part = (PAGE - from).min(bytes.len() - done);
+            let part = (PAGE_BYTES - from).min(bytes.len() - done);
             let source = &bytes[done..done + part];
-            let page = match <&[u8; PAGE]>::try_from(source) {
+            let page = match <&[u8; PAGE_BYTES]>::try_from(source) {
                 Ok(whole) => Arc::new(*whole),
                 Err(_) => {
-                    let mut page = self.now.page(index).map_or([0; PAGE], |page| **page);
+                    let mut page = self.now.page(index).map_or([0; PAGE_BYTES], |page| **page);
                     page[from..from + part].copy_from_slice(source);
                     Arc::new(page)
                 }
@@ -244,7 +245,7 @@ fn settle_page(
             (page, source) => page == source,
         };
         if !same {
-            let bytes = Arc::make_mut(page.get_or_insert_with(|| Arc::new([0; PAGE])));
+            let bytes = Arc::make_mut(page.get_or_insert_with(|| Arc::new([0; PAGE_BYTES])));
             let sector = sector * SECTOR_BYTES..(sector + 1) * SECTOR_BYTES;
             match source {
                 Some(source) => bytes[sector.clone()].copy_from_slice(&source[sector]),
@@ -268,9 +269,9 @@ pub(super) fn clear_tail(content: &mut Content) {
 }
 
 pub(super) fn index_of(offset: u64) -> usize {
-    usize::try_from(offset / PAGE as u64).unwrap_or(usize::MAX)
+    usize::try_from(offset / PAGE_BYTES as u64).unwrap_or(usize::MAX)
 }
 
 fn offset_in(offset: u64) -> usize {
-    usize::try_from(offset % PAGE as u64).unwrap_or(0)
+    usize::try_from(offset % PAGE_BYTES as u64).unwrap_or(0)
 }

@@ -1,0 +1,3 @@
+//! The kit, used as a stranger uses it.
+
+mod explorer;
