@@ -66,6 +66,7 @@ impl Args {
             rows,
             // With fewer commits, too large a share of them would extend the log.
             commits: 300,
+            latencies: share(20_000),
             turns: 10,
             updates: share(10_000),
             ageing: rows / 2,

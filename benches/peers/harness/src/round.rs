@@ -214,6 +214,9 @@ impl<'a> Round<'a> {
         if self.loops.wants("commit.") {
             self.commits()?;
         }
+        if !self.loops.prefix.is_empty() && self.loops.wants("latency.") {
+            self.latencies()?;
+        }
         if self.loops.wants("writers.") {
             self.writers()?;
         }
@@ -235,10 +238,41 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Durable single-row commits, engines and floors in turns.
+    /// Durable single-row commits.
     fn commits(&mut self) -> Result<()> {
-        let Sizes { commits, turns, .. } = self.loops.world.sizes;
-        let changes = self.loops.data.updates(commits, self.purpose(10));
+        let named = self.commit_times(self.loops.world.sizes.commits, self.purpose(10))?;
+        let prefix = self.loops.prefix;
+        for (name, times) in named {
+            let mean = times.iter().sum::<Duration>().as_secs_f64() * 1e6 / times.len() as f64;
+            let samples = &mut *self.loops.samples;
+            samples.add(name, &format!("{prefix}commit.p50"), micros(&times, 0.5));
+            samples.add(name, &format!("{prefix}commit.p99"), micros(&times, 0.99));
+            samples.add(name, &format!("{prefix}commit.mean"), mean);
+        }
+        Ok(())
+    }
+
+    /// The slowest of many durable single-row commits.
+    fn latencies(&mut self) -> Result<()> {
+        let named = self.commit_times(self.loops.world.sizes.latencies, self.purpose(16))?;
+        let prefix = self.loops.prefix;
+        for (name, times) in named {
+            for (metric, share) in [("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
+                let metric = format!("{prefix}latency.{metric}");
+                self.loops.samples.add(name, &metric, micros(&times, share));
+            }
+        }
+        Ok(())
+    }
+
+    /// Times durable single-row commits, engines and floors in turns.
+    fn commit_times(
+        &mut self,
+        commits: usize,
+        purpose: u64,
+    ) -> Result<Vec<(&'static str, Vec<Duration>)>> {
+        let turns = self.loops.world.sizes.turns;
+        let changes = self.loops.data.updates(commits, purpose);
         let (mut times, mut floors) = (BTreeMap::new(), [Vec::new(), Vec::new()]);
         for part in changes.chunks(commits.div_ceil(turns)) {
             for (syncs, times) in (1..).zip(&mut floors) {
@@ -252,16 +286,7 @@ impl<'a> Round<'a> {
                 Ok(())
             })?;
         }
-        let named = ["floor", "two syncs"].into_iter().zip(floors).chain(times);
-        let prefix = self.loops.prefix;
-        for (name, times) in named {
-            let mean = times.iter().sum::<Duration>().as_secs_f64() * 1e6 / times.len() as f64;
-            let samples = &mut *self.loops.samples;
-            samples.add(name, &format!("{prefix}commit.p50"), micros(&times, 0.5));
-            samples.add(name, &format!("{prefix}commit.p99"), micros(&times, 0.99));
-            samples.add(name, &format!("{prefix}commit.mean"), mean);
-        }
-        Ok(())
+        Ok(["floor", "two syncs"].into_iter().zip(floors).chain(times).collect())
     }
 
     fn purpose(&self, purpose: u64) -> u64 {

@@ -12,6 +12,8 @@ pub(crate) struct Sizes {
     pub(crate) rows: usize,
     /// Durable single-row commits of each engine.
     pub(crate) commits: usize,
+    /// Those of each engine on an aged file whose slowest are of interest.
+    pub(crate) latencies: usize,
     /// Into how many turns of each engine they are cut.
     pub(crate) turns: usize,
     /// Rows updated in transactions of a hundred.
