@@ -14,6 +14,7 @@
 //! - `traces`: recorded editing sessions through the merge.
 //! - `backups`: backups on another file system, with disk errors and power losses.
 //! - `opening`: malformed files, each with its error.
+//! - `planted`: planted faults that hostile files find, with the feature `faults`.
 //! - `replay`: the fuzz corpora, through the bodies of the fuzz targets.
 //! - `sessions`: frames and sessions of sync, over any bytes.
 //! - `sim_disk`: the simulated disk, and what a power loss leaves of it.
@@ -31,6 +32,8 @@ mod faults_page;
 mod kill;
 mod merge;
 mod opening;
+#[cfg(feature = "faults")]
+mod planted;
 mod replay;
 mod reset;
 mod rolled_back;

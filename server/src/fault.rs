@@ -14,3 +14,25 @@ pub(crate) fn on(id: &str) -> bool {
 pub(crate) const fn on(_: &str) -> bool {
     false
 }
+
+#[cfg(all(test, feature = "faults"))]
+mod tests {
+    //! Faults that only unit tests find.
+
+    use fastness_testkit::{Planted, assert_each_is_found};
+
+    const FAULTS: [Planted; 1] = [Planted {
+        id: "NS-17",
+        about: "passwords of clients that have closed the connection are hashed",
+        promise: "H38",
+        test: (
+            "hash_pool::tests",
+            "a_password_that_waited_is_not_hashed_for_a_client_that_has_closed",
+        ),
+    }];
+
+    #[test]
+    fn every_planted_fault_is_found() {
+        assert_each_is_found(&FAULTS);
+    }
+}

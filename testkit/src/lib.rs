@@ -1,5 +1,5 @@
 //! Test fixtures that several crates share: random sources, in-memory files, schema shorthands,
-//! freed memory.
+//! freed memory, planted faults.
 //!
 //! A development dependency only. Unit tests inside core cannot use it: there the crate under test
 //! and the crate that this one links are two copies, whose traits differ.
@@ -7,11 +7,13 @@
 mod files;
 #[cfg(target_os = "linux")]
 mod freed;
+mod planted;
 mod random;
 mod schema;
 
 pub use files::{in_memory_file, read_file};
 #[cfg(target_os = "linux")]
 pub use freed::OwnMemory;
+pub use planted::{Planted, assert_each_is_found};
 pub use random::{CountingRandom, Generator, RepeatingRandom, SwitchedRandom};
 pub use schema::{class, list, property};

@@ -7,7 +7,7 @@ macro_rules! faults {
     ($($name:ident = $id:literal, $about:literal;)*) => {
         /// A bug that can be planted.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u8)]
+        #[repr(u16)]
         pub enum Fault {
             $(#[doc = concat!($id, ": ", $about, ".")] $name,)*
         }
@@ -145,6 +145,12 @@ faults! {
     Fs36 = "FS-36", "a copy does not pin the commit that it reads";
     Fs37 = "FS-37", "an opening does not check that its name leads to the file that it locked";
     Fs38 = "FS-38", "a commit that moves a tree goes to the log, which has no such operation";
+    Fs39 = "FS-39", "a writer that waits takes the lock out of its turn";
+    Fs40 = "FS-40", "a thread that closes a circle of waits waits, too";
+    Fs41 = "FS-41", "a commit copies the trees that it does not change";
+    Fs42 = "FS-42", "a page that two nodes lead to is relocated twice";
+    Fs43 = "FS-43", "a compaction copies a page as often as something leads to it";
+    Fs44 = "FS-44", "a commit may have a number that no opening reads";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";
@@ -215,14 +221,27 @@ faults! {
 #[cfg(feature = "faults")]
 mod switch {
     use super::Fault;
-    use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
-    static PLANTED: AtomicU8 = AtomicU8::new(0);
+    /// `plant` was not called yet: the variable `FASTNESS_FAULT` decides.
+    const UNDECIDED: u16 = u16::MAX;
+
+    static PLANTED: AtomicU16 = AtomicU16::new(UNDECIDED);
     static REACHED: AtomicU64 = AtomicU64::new(0);
 
     /// None of them is 0.
-    const fn number(fault: Fault) -> u8 {
-        fault as u8 + 1
+    const fn number(fault: Fault) -> u16 {
+        fault as u16 + 1
+    }
+
+    /// Returns the number of the fault of the environment; 0 for none.
+    #[cold]
+    fn of_environment() -> u16 {
+        let id = std::env::var("FASTNESS_FAULT").unwrap_or_default();
+        let planted = Fault::ALL.iter().find(|fault| fault.id() == id);
+        let planted = planted.map_or(0, |fault| number(*fault));
+        PLANTED.store(planted, Ordering::SeqCst);
+        planted
     }
 
     /// Plants a fault for the whole process, or none.
@@ -240,7 +259,11 @@ mod switch {
     /// Tells whether a fault is planted, and counts that its branch was reached.
     #[must_use]
     pub fn on(fault: Fault) -> bool {
-        let on = PLANTED.load(Ordering::Relaxed) == number(fault);
+        let planted = match PLANTED.load(Ordering::Relaxed) {
+            UNDECIDED => of_environment(),
+            planted => planted,
+        };
+        let on = planted == number(fault);
         if on {
             REACHED.fetch_add(1, Ordering::Relaxed);
         }

@@ -31,3 +31,36 @@ pub(crate) mod txn;
 pub use catalogue::{Fault, on};
 #[cfg(feature = "faults")]
 pub use catalogue::{plant, reached};
+
+#[cfg(all(test, feature = "faults"))]
+mod tests {
+    //! Faults that only unit tests find, for their promises are about threads and costs.
+
+    use fastness_testkit::{Planted, assert_each_is_found};
+
+    const FAULTS: [Planted; 3] = [
+        Planted {
+            id: "FS-39",
+            about: "a writer that waits takes the lock out of its turn",
+            promise: "N4",
+            test: ("txn::shared::tests", "writers_begin_in_the_order_in_which_they_asked"),
+        },
+        Planted {
+            id: "FS-40",
+            about: "a thread that closes a circle of waits waits, too",
+            promise: "N5",
+            test: ("txn::shared::tests", "a_thread_that_would_close_a_circle_of_waits_is_refused"),
+        },
+        Planted {
+            id: "FS-41",
+            about: "a commit copies the trees that it does not change",
+            promise: "G4",
+            test: ("txn::trees::tests", "a_change_copies_one_chunk"),
+        },
+    ];
+
+    #[test]
+    fn every_planted_fault_is_found() {
+        assert_each_is_found(&FAULTS);
+    }
+}

@@ -126,7 +126,7 @@ pub enum ObjectError {
         /// The property that was to be the key.
         property: String,
     },
-    /// A list would take more than 16 MiB.
+    /// A list would take more than 64 MiB.
     ListTooLong {
         /// The class.
         class: String,
@@ -227,7 +227,7 @@ impl fmt::Display for ObjectError {
                  another class with it"
             ),
             Self::ListTooLong { class, property } => {
-                write!(f, "`{class}.{property}` would take more than 16 MiB; use objects instead")
+                write!(f, "`{class}.{property}` would take more than 64 MiB; use objects instead")
             }
         }
     }

@@ -7,7 +7,6 @@ use super::record::{link, scalar, value_bytes};
 use super::value::{ClassId, ElementId, Value};
 use crate::codec::{Reader, Writer, u32_len};
 use crate::schema::PropertyType;
-use crate::unit::VALUE_BYTES_MAX;
 
 /// An element of a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +20,9 @@ pub struct Element {
 const NULL: u8 = 0;
 const VALUE: u8 = 1;
 
-/// Most bytes of all elements of a list.
-pub(crate) const LIST_BYTES_MAX: usize = VALUE_BYTES_MAX - 4;
+/// Most bytes of all elements of a list (64 MiB), which bounds the entry of the list that each edit
+/// writes.
+pub(crate) const LIST_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes of the shortest element: its id, and that it is null.
 const ELEMENT_BYTES_MIN: usize = 12 + 1;

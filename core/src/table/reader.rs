@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::schema::PropertyType;
 use crate::tree::Bytes;
 use crate::txn::ReadSource;
+use std::collections::HashSet;
 use std::ops::{Bound, Range};
 
 /// Keys of objects that [`TableReader::keys_after`] returns at most.
@@ -64,6 +65,19 @@ pub struct Elements<'a> {
     segments: std::vec::IntoIter<Chunk>,
     chunks: std::vec::IntoIter<Chunk>,
     chunk: std::vec::IntoIter<Element>,
+    read: ReadOnce,
+}
+
+/// Numbers of the chunks that one walk over a list has read. A chunk that the index names again is
+/// damage, so that a hostile list costs no more than its bytes (T6).
+#[derive(Debug, Default)]
+struct ReadOnce(HashSet<u32>);
+
+impl ReadOnce {
+    fn note(&mut self, part: Chunk, reader: &TableReader<'_>) -> Result<Chunk> {
+        let is_new = self.0.insert(part.number);
+        is_new.then_some(part).ok_or_else(|| reader.malformed())
+    }
 }
 
 impl<'t> ColumnRef<'t> {
@@ -169,7 +183,7 @@ impl<'a> TableReader<'a> {
         } else {
             return self.decode_list(column, &bytes).map(StoredList::Short);
         };
-        // An index that names one chunk many times must not cost more than a list can.
+        // Positions of elements are sums of counts, which a hostile index may have any of.
         let fits = stored.len() <= ELEMENTS_MAX;
         fits.then_some(stored).ok_or_else(|| self.malformed())
     }
@@ -217,18 +231,7 @@ impl<'a> TableReader<'a> {
 
     /// Reads a list.
     pub(crate) fn list(&self, list: ListRef<'_>) -> Result<Vec<Element>> {
-        match self.stored_list(list)? {
-            StoredList::Short(elements) => Ok(elements),
-            StoredList::Long(index) => self.read_chunks(list, &index.chunks),
-            StoredList::Segmented(index) => {
-                let mut elements = Vec::new();
-                for segment in index.segments {
-                    let chunks = self.read_segment(list, segment)?;
-                    elements.append(&mut self.read_chunks(list, &chunks)?);
-                }
-                Ok(elements)
-            }
-        }
+        self.elements(list.field, list.key)?.collect()
     }
 
     pub(super) fn read_chunks(&self, list: ListRef<'_>, chunks: &[Chunk]) -> Result<Vec<Element>> {
@@ -296,7 +299,8 @@ impl<'a> TableReader<'a> {
         };
         let (segments, chunks) = (segments.into_iter(), chunks.into_iter());
         let (key, chunk) = (key.to_vec(), chunk.into_iter());
-        Ok(Elements { reader: self, field, key, segments, chunks, chunk })
+        let read = ReadOnce::default();
+        Ok(Elements { reader: self, field, key, segments, chunks, chunk, read })
     }
 }
 
@@ -306,9 +310,11 @@ impl Elements<'_> {
         let list = ListRef { field: self.field, key: &self.key };
         loop {
             if let Some(chunk) = self.chunks.next() {
-                return Some(self.reader.read_chunk(list, chunk));
+                let chunk = self.read.note(chunk, &self.reader);
+                return Some(chunk.and_then(|chunk| self.reader.read_chunk(list, chunk)));
             }
-            match self.reader.read_segment(list, self.segments.next()?) {
+            let segment = self.read.note(self.segments.next()?, &self.reader);
+            match segment.and_then(|segment| self.reader.read_segment(list, segment)) {
                 Ok(chunks) => self.chunks = chunks.into_iter(),
                 Err(error) => return Some(Err(error)),
             }

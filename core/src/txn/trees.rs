@@ -7,6 +7,7 @@
 //! - G4 A commit that changes few trees costs the same beside many.
 
 use crate::conc::Arc;
+use crate::fault::{self, Fault};
 use crate::sorted::Sorted;
 use crate::tree::TreeState;
 
@@ -40,6 +41,11 @@ impl Trees {
     /// Returns the list that may hold a name, to change it.
     fn list_mut(&mut self, name: &str) -> &mut TreeList {
         let index = self.chunk_of(name);
+        if fault::on(Fault::Fs41) {
+            for chunk in &mut self.chunks {
+                Arc::make_mut(chunk);
+            }
+        }
         self.chunks.get_mut(index).map_or(&mut self.few, Arc::make_mut)
     }
 

@@ -9,6 +9,7 @@
 //! Model: loom-tests, `writer_lock`.
 
 use crate::conc::{Arc, AtomicUsize, Mutex, Ordering};
+use crate::fault::{self, Fault};
 
 /// The number of a thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +71,7 @@ impl WaitGraph {
         for _ in 0..=edges.len() {
             let Some(holder) = waits_for.and_then(|holder| holder.thread()) else { break };
             if holder == thread {
-                return false;
+                return fault::on(Fault::Fs40);
             }
             let edge = edges.iter().find(|(waiting, _)| *waiting == holder);
             waits_for = edge.map(|(_, holder)| holder);

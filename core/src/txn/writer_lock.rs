@@ -8,6 +8,7 @@
 
 use super::wait_graph::{LockHolder, ThreadId, WaitGraph};
 use crate::conc::{Arc, Condvar, Guard, Mutex, YIELDS, yield_now};
+use crate::fault::{self, Fault};
 
 /// Condition variables of a lock: an unlock wakes a fraction of the sleeping writers.
 const LANES: usize = 4;
@@ -94,7 +95,7 @@ impl<W> WriterLock<W> {
         drop(queue);
         let is_served = |queue: &mut Guard<'_, WriterQueue<W>>| {
             assert!(queue.serving <= ticket, "N4: ticket {ticket} was passed over");
-            let is_next = queue.serving == ticket;
+            let is_next = queue.serving == ticket || fault::on(Fault::Fs39);
             let value = queue.value.take_if(|_| is_next)?;
             self.holder.set(thread);
             Some(value)

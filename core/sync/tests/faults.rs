@@ -3,22 +3,7 @@
 //! `cargo test -p fastness-sync --features faults faults` plants them. A test that does not
 //! end has found its fault, too.
 
-use std::io::Read as _;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::Duration;
-
-/// A fault.
-struct Planted {
-    id: &'static str,
-    /// The bug.
-    about: &'static str,
-    /// The promise that it breaks.
-    promise: &'static str,
-    /// The module and the name of the test that finds it.
-    test: (&'static str, &'static str),
-}
+use fastness_testkit::{Planted, assert_each_is_found};
 
 const FAULTS: [Planted; 3] = [
     Planted {
@@ -44,36 +29,7 @@ const FAULTS: [Planted; 3] = [
     },
 ];
 
-/// Time for a test, which takes a second without a fault.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Runs a test with a fault; returns whether it fails.
-fn fails(test: &str, fault: &str) -> bool {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact"]).env("FASTNESS_FAULT", fault);
-    command.stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let mut output = child.stdout.take().unwrap();
-    let (sender, ended) = channel();
-    thread::spawn(move || {
-        let mut text = String::new();
-        output.read_to_string(&mut text).unwrap();
-        assert!(text.contains("running 1 test"), "{text}");
-        sender.send(()).unwrap_or_default();
-    });
-    let has_ended = ended.recv_timeout(PATIENCE).is_ok();
-    if !has_ended {
-        child.kill().unwrap();
-    }
-    !child.wait().unwrap().success() || !has_ended
-}
-
 #[test]
 fn every_planted_fault_is_found() {
-    for Planted { id, about, promise, test: (module, name) } in FAULTS {
-        let test = &*format!("{module}::{name}");
-        assert!(!fails(test, "none"), "{test} fails without a fault");
-        assert!(fails(test, id), "{promise}: {test} does not find {id}: {about}");
-        println!("{id} {about}: {promise} by {test}");
-    }
+    assert_each_is_found(&FAULTS);
 }

@@ -186,9 +186,12 @@ impl FuzzedFile {
     fn write(&self, store: &Store) -> fastness::Result<()> {
         let names: Vec<String> = store.snapshot().tree_names().take(4).map(str::to_owned).collect();
         let attempt = || -> fastness::Result<()> {
+            // A file that has had a commit is truncated when it is closed, whatever follows here.
             self.vfs.begin();
             let mut txn = store.write()?;
             txn.tree("fuzzed")?.insert(b"key", &[7; 100])?;
+            txn.commit()?;
+            let mut txn = store.write()?;
             for (index, name) in names.iter().enumerate() {
                 self.vfs.begin();
                 let mut tree = txn.tree(name)?;

@@ -66,6 +66,16 @@ pub trait Engine: Sync {
         Ok(None)
     }
 
+    /// Opens a store of lists in a directory, creating it if there is none; none if it takes no
+    /// part.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn open_lists(&self, place: &Place<'_>) -> Result<Option<Box<dyn Lists>>> {
+        let _ = place;
+        Ok(None)
+    }
+
     /// Opens a store of [`CLASSES`] classes of objects, creating it with one object in each if
     /// there is none, and reads that of the last class; none if it takes no part. It is closed when
     /// what is returned is dropped.
@@ -148,4 +158,42 @@ pub trait Objects {
     /// # Errors
     /// As the engine says.
     fn update(&mut self, updates: &[Points]) -> Result<()>;
+}
+
+/// An element of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot {
+    /// Which list.
+    pub list: i64,
+    /// Which of its elements, from 0.
+    pub position: usize,
+    /// The value of the element.
+    pub value: i64,
+}
+
+/// An open store of lists; dropping it closes it.
+pub trait Lists {
+    /// Appends elements, whose positions follow the last ones, in one transaction.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn push(&mut self, spots: &[Spot]) -> Result<()>;
+
+    /// Sets elements in one transaction.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn set(&mut self, spots: &[Spot]) -> Result<()>;
+
+    /// Removes elements, each the last one of its list, in one transaction.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn remove(&mut self, spots: &[Spot]) -> Result<()>;
+
+    /// Reads all elements in order.
+    ///
+    /// # Errors
+    /// As the engine says.
+    fn scan(&mut self) -> Result<Sum>;
 }

@@ -1,9 +1,9 @@
 //! Fastness as an engine, encrypted and plain.
 
 use crate::data::{Change, Key};
-use crate::engine::{Ability, Db, Engine, Objects, Place, Result, Session, Snapshots};
-use crate::fast_objects;
+use crate::engine::{Ability, Db, Engine, Lists, Objects, Place, Result, Session, Snapshots};
 use crate::sum::Sum;
+use crate::{fast_lists, fast_objects};
 use fastness::{Store, StoreOptions};
 use std::any::Any;
 
@@ -53,6 +53,10 @@ impl Engine for Fastness {
 
     fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn Objects>>> {
         fast_objects::open(&options(self.encrypted), place).map(Some)
+    }
+
+    fn open_lists(&self, place: &Place<'_>) -> Result<Option<Box<dyn Lists>>> {
+        fast_lists::open(&options(self.encrypted), place).map(Some)
     }
 
     fn open_classes(&self, place: &Place<'_>) -> Result<Option<(Sum, Box<dyn Any>)>> {

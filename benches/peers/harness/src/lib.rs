@@ -12,10 +12,12 @@ mod data;
 mod disk;
 mod engine;
 mod fast;
+mod fast_lists;
 mod fast_objects;
 mod html;
 mod items;
 mod judge;
+mod lists;
 mod noise;
 mod objects;
 mod program;
@@ -28,7 +30,9 @@ mod world;
 
 pub use conduct::run;
 pub use data::{Change, Key, Value};
-pub use engine::{Ability, CLASSES, Db, Engine, Objects, Place, Result, Session, Snapshots};
+pub use engine::{
+    Ability, CLASSES, Db, Engine, Lists, Objects, Place, Result, Session, Snapshots, Spot,
+};
 pub use fast::Fastness;
 pub use items::{Ask, Fields, Item, Points};
 pub use program::MAIN;

@@ -9,10 +9,10 @@ use crate::data::Data;
 use crate::disk::{Floor, bytes_on_disk};
 use crate::engine::{Ability, Engine, Result, Snapshots};
 use crate::fast::is_ours;
-use crate::objects;
 use crate::samples::Samples;
 use crate::sum::Sum;
 use crate::world::{Sizes, World};
+use crate::{lists, objects};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,8 @@ pub(crate) fn run(world: &World<'_>, floor: &mut Floor, samples: &mut Samples) -
     let mut engines = world.engines.to_vec();
     engines.rotate_left(round % world.engines.len());
     objects::run(world, &engines, samples)?;
-    if !world.selection.beside(&["objects"]) {
+    lists::run(world, &engines, samples)?;
+    if !world.selection.beside(&["objects", "lists"]) {
         return Ok(());
     }
     let loops = RowLoops { world, data, floor, samples, prefix: "", sums: BTreeMap::new() };

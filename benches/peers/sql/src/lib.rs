@@ -1,6 +1,7 @@
 //! SQLite as an engine, in the library its user links: WAL, a sync with every commit, statements
 //! prepared once, a table without row ids. SQLCipher is the same with a raw key.
 
+mod lists;
 mod objects;
 
 use peers_harness::{Ability, Change, Db, Engine, Key, Place, Result, Session, Snapshots, Sum};
@@ -60,6 +61,10 @@ impl Engine for Sql {
 
     fn open_objects(&self, place: &Place<'_>) -> Result<Option<Box<dyn peers_harness::Objects>>> {
         objects::open(&self.way(place)).map(Some)
+    }
+
+    fn open_lists(&self, place: &Place<'_>) -> Result<Option<Box<dyn peers_harness::Lists>>> {
+        lists::open(&self.way(place)).map(Some)
     }
 
     fn open_classes(&self, place: &Place<'_>) -> Result<Option<(Sum, Box<dyn Any>)>> {
