@@ -136,6 +136,7 @@ impl Driver {
             Output::RevocationRefused(user, error) => notice(Event::RevocationRefused(user, error)),
             Output::DeliverToken(id, token) => self.tell(id, SessionEvent::Token(token)),
             Output::Park(id) => self.tell(id, SessionEvent::Parked),
+            Output::SessionWaiting(id, error) => self.tell(id, SessionEvent::Waiting(error)),
             Output::SessionFailed(id, error) => self.fail(id, error),
         }
     }

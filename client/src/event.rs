@@ -29,6 +29,9 @@ pub enum SessionEvent {
     Token(Token),
     /// The user has logged out: stop until the next token.
     Parked,
+    /// The session waits for a token, because a request failed, as without a network. The client
+    /// repeats it by itself, with back-off up to five minutes.
+    Waiting(AuthError),
     /// Token renewal has stopped. After 615 the user is logged out, and [`SessionEvent::Parked`]
     /// follows. After 614 the user may not open this path, and another login of the same user
     /// changes nothing. An error that is not of the server ends with the network that caused it.

@@ -40,6 +40,8 @@ mod event;
 mod fault;
 mod http;
 mod key_file;
+#[cfg(feature = "keyring")]
+mod key_store;
 mod message;
 mod network;
 mod session;
@@ -54,6 +56,8 @@ pub use config::{Config, Proxy, RootCertificates};
 pub use error::{ClientError, ConfigError};
 pub use event::{Event, SessionEvent};
 pub use key_file::open_or_create_key;
+#[cfg(feature = "keyring")]
+pub use key_store::{KeyStoreError, open_or_create_key_in};
 pub use session::Session;
 pub use sync::{
     CompletedReset, Progress, ProgressDirection, ProgressListener, ProgressMode, ResetPolicy,

@@ -4,6 +4,7 @@
 //! - `wire`: the bytes of requests and answers.
 //! - `golden`: every golden file still opens with its contents.
 //! - `texts`: errors and settings, and secrets that they must not contain.
+//! - `client_texts`: errors of the client.
 //! - `configurations`: equality, hashes, display.
 //! - `schemas`: schemas, and the errors of schemas and configurations.
 //! - `instances`: the errors of instances.
@@ -16,6 +17,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when what it needs is not there")]
 
 mod auth;
+mod client_texts;
 mod configurations;
 mod dumps;
 mod golden;

@@ -183,3 +183,18 @@ fn a_login_that_the_server_has_ended_is_logged_out() {
         assert_eq!(bench.driver.file.users().valid(now()).next().is_none(), is_ended, "Z5: {code}");
     }
 }
+
+#[test]
+fn a_session_that_waits_for_a_token_says_why() {
+    let mut bench = Bench::new(StoreOptions::new().in_memory().unwrap(), now());
+    let user = bench.log_in();
+    let (sender, heard) = channel();
+    let (reply, _id) = channel();
+    let events = Box::new(move |event| sender.send(event).unwrap_or_default());
+    bench.driver.handle_message(Message::Open(user, "/~/x".into(), events, reply));
+    let (id, _) = bench.requests.try_recv().unwrap();
+    let lost = HttpOutcome::failed(fastness_auth::NetworkError::Refused);
+    bench.driver.handle_message(Message::Input(Input::Response(id, lost)));
+    let Ok(SessionEvent::Waiting(error)) = heard.try_recv() else { panic!("U11: in silence") };
+    assert!(error.is_retryable() && heard.try_recv().is_err());
+}

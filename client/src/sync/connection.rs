@@ -192,6 +192,9 @@ impl ConnectionDriver {
                 self.input(ClientConnectionInput::LoggedOut);
                 self.set_login(LoginState::LoggedOut);
             }
+            SessionEvent::Waiting(error) => {
+                self.notify_files(|| FileMessage::Waiting(error.to_string()));
+            }
             SessionEvent::Failed(error) => {
                 self.input(ClientConnectionInput::LoggedOut);
                 let code = error.code().number();

@@ -59,6 +59,8 @@ pub enum RefreshOutput {
     RequestToken(RequestId),
     /// Deliver this token to the session.
     Deliver(Token),
+    /// Report to the session that a request failed and is repeated later.
+    Waiting(AuthError),
     /// Report to the session that renewal has stopped until the next start. If the error did not
     /// come from the server, a network change restarts it too.
     Failed(AuthError),
@@ -213,6 +215,7 @@ impl Refresher {
             Err(error) if error.is_retryable() => {
                 let pause = if self.is_offline { BACKOFF_MAX } else { self.failures.next_delay() };
                 self.wait(now.plus(pause), WaitReason::Retry);
+                out.push(RefreshOutput::Waiting(error));
             }
             Err(error) => {
                 self.state = if error.is_from_server() { State::Stopped } else { State::Failed };
@@ -335,6 +338,7 @@ mod tests {
                         asks = true;
                     }
                     RefreshOutput::Deliver(_) => self.handed_over += 1,
+                    RefreshOutput::Waiting(error) => assert!(error.is_retryable()),
                     RefreshOutput::Failed(error) => self.failures.push(error),
                 }
             }

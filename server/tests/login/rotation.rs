@@ -8,9 +8,12 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 fn token(session: &Session) -> Token {
-    match session.recv_timeout(FOREVER) {
-        Some(SessionEvent::Token(token)) => token,
-        other => panic!("{other:?}"),
+    loop {
+        match session.recv_timeout(FOREVER) {
+            Some(SessionEvent::Token(token)) => return token,
+            Some(SessionEvent::Waiting(_)) => {}
+            other => panic!("{other:?}"),
+        }
     }
 }
 

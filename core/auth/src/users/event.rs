@@ -94,6 +94,9 @@ pub enum Output {
     DeliverToken(SessionId, Token),
     /// Stop the session until its user logs in again.
     Park(SessionId),
+    /// Report to the session that it waits for a token, because a request failed; it is repeated
+    /// by itself.
+    SessionWaiting(SessionId, AuthError),
     /// Report to the session that token renewal has failed. The next login or opening restarts it;
     /// if the error did not come from the server, a network change does too.
     SessionFailed(SessionId, AuthError),

@@ -386,6 +386,9 @@ impl Users {
                 refresh::RefreshOutput::Deliver(token) => {
                     context.outputs.push(Output::DeliverToken(session, token))
                 }
+                refresh::RefreshOutput::Waiting(error) => {
+                    context.outputs.push(Output::SessionWaiting(session, error))
+                }
                 refresh::RefreshOutput::Failed(error) => {
                     context.outputs.push(Output::SessionFailed(session, error))
                 }

@@ -181,6 +181,11 @@ impl RenewalHarness {
                     assert_eq!(Some(&handed), token, "U9: a token from nowhere");
                     self.planned(&handed);
                 }
+                RefreshOutput::Waiting(error) => {
+                    let delivered = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
+                    assert_eq!(delivered, Some(&error), "U9: a failure from nowhere");
+                    assert!(error.is_retryable(), "U8: not retried by itself");
+                }
                 RefreshOutput::Failed(error) => {
                     let delivered = answered.as_ref().and_then(|outcome| outcome.as_ref().err());
                     assert_eq!(delivered, Some(&error), "U9: a failure from nowhere");

@@ -1,7 +1,7 @@
 //! A program: its users in a file on a simulated machine, with their model.
 
 use super::super::compare::CheckError;
-use super::super::promises::{U8, U12, U13, U14, U15, U16, U17};
+use super::super::promises::{U8, U11, U12, U13, U14, U15, U16, U17};
 use super::super::world::{World, file};
 use super::message::{Purpose, RoundTrip};
 use crate::check::definition::Violation;
@@ -411,6 +411,7 @@ fn same_outputs(found: &[Output], expected: &[Output]) -> Result<(), Violation> 
     }
     let id = match found.iter().find(|output| !expected.contains(output)) {
         Some(Output::DeliverToken(..)) => U15.id,
+        Some(Output::SessionWaiting(..)) => U11.id,
         Some(Output::LoggedOut(_) | Output::RevocationRefused(..)) => U14.id,
         _ => U17.id,
     };

@@ -229,7 +229,9 @@ impl AuthHarness<'_> {
                         }
                         vec![Output::DeliverToken(number, token)]
                     }
-                    (Err(_), AnswerClass::Retryable) => Vec::new(),
+                    (Err(error), AnswerClass::Retryable) => {
+                        vec![Output::SessionWaiting(number, error)]
+                    }
                     (Err(error), _) => vec![Output::SessionFailed(number, error)],
                 };
             }
