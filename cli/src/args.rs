@@ -2,7 +2,11 @@
 
 use crate::campaign::CampaignArgs;
 use crate::export::ExportArgs;
+use crate::help::{CompletionsArgs, ManArgs};
+use crate::import::ImportArgs;
+use crate::key::KeygenArgs;
 use crate::recover::RecoverArgs;
+use crate::shell::ShellArgs;
 use crate::tools::{CopyArgs, DumpArgs, FileArgs};
 use clap::{Parser, Subcommand};
 
@@ -34,6 +38,15 @@ pub(crate) enum Command {
     /// Export the objects of a file as JSON or SQLite.
     #[command(after_help = EXIT_CODES)]
     Export(ExportArgs),
+    /// Make a file of a JSON export.
+    #[command(after_help = EXIT_CODES)]
+    Import(ImportArgs),
+    /// Find and change objects by statements, one line each.
+    #[command(after_help = EXIT_CODES)]
+    Shell(ShellArgs),
+    /// Make a key file of 64 random bytes, readable by its owner only.
+    #[command(after_help = EXIT_CODES)]
+    Keygen(KeygenArgs),
     /// Explain a backup: its contents, the configurations that open it, and the next command.
     #[command(after_help = EXIT_CODES)]
     Recover(RecoverArgs),
@@ -48,9 +61,20 @@ pub(crate) enum Command {
     TestServer(crate::serve::TestServerArgs),
     /// Run every check with random plans, crashes and faults; report violated promises.
     Campaign(CampaignArgs),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder.
+    Man(ManArgs),
     /// Plant known bugs one at a time, and report which check catches each.
     #[cfg(feature = "faults")]
     Faults(crate::faults::FaultArgs),
+}
+
+impl Command {
+    /// Returns whether the command only shows what is in a file, so that a reader may stop early.
+    pub(crate) const fn only_shows(&self) -> bool {
+        matches!(self, Self::Info(_) | Self::Dump(_) | Self::Export(_) | Self::Completions(_))
+    }
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 the file has a problem (damaged, not found, \

@@ -133,7 +133,8 @@ impl ClassContents {
     }
 
     fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let Self { class, objects, readable, bytes, index_bytes } = self;
+        let Self { class, objects, readable, index_bytes, .. } = self;
+        let bytes = bytes(self.bytes);
         let count = counted(*objects, "object", "objects");
         let lost = match objects - readable.min(objects) {
             0 => String::new(),
@@ -143,7 +144,7 @@ impl ClassContents {
             0 => String::new(),
             bytes => format!(", and {bytes} of indexes and links"),
         };
-        writeln!(out, "  {}: {count}{lost}, {bytes} bytes{indexes}", class.name())?;
+        writeln!(out, "  {}: {count}{lost}, {bytes}{indexes}", class.name())?;
         for property in class.properties() {
             writeln!(out, "    {property}")?;
         }
@@ -182,6 +183,19 @@ fn kind(kind: &PropertyType) -> Value {
     }
 }
 
+/// Writes a number of bytes, and what it is in larger units.
+pub(crate) fn bytes(count: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, bits)| count >= 1 << bits) {
+        Some((unit, bits)) => {
+            // Whole numbers, as a float may not have that many digits.
+            let tenths = (u128::from(count) * 10) >> bits;
+            format!("{count} bytes ({}.{} {unit})", tenths / 10, tenths % 10)
+        }
+        None => format!("{count} bytes"),
+    }
+}
+
 pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
@@ -192,5 +206,20 @@ pub(crate) fn describe_error(error: &Error) -> String {
     match cause {
         FileErrorCause::Damaged { page, damage } => format!("page {page}: {damage}"),
         cause => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit_and_every_digit() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1023), "1023 bytes");
+        assert_eq!(bytes(1024), "1024 bytes (1.0 KiB)");
+        assert_eq!(bytes(106_496), "106496 bytes (104.0 KiB)");
+        assert_eq!(bytes((3 << 30) + (900 << 20)), "4164943872 bytes (3.8 GiB)");
+        assert_eq!(bytes(u64::MAX), "18446744073709551615 bytes (16777215.9 TiB)");
     }
 }

@@ -43,6 +43,11 @@ impl Failure {
         Some(&*self.text).filter(|text| !text.is_empty())
     }
 
+    /// Returns whether the reader of stdout has closed it.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        self.text.is_empty()
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use fastness::Key;
 use std::env;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -57,6 +57,30 @@ impl KeyArgs {
             file.map(|file| format!(" --key-file {}", shell_quote(file))).unwrap_or_default();
         KeyFlags { prefix, suffix }
     }
+}
+
+/// Arguments of `keygen`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeygenArgs {
+    /// The key file; it must not exist.
+    file: PathBuf,
+}
+
+/// Makes a key file.
+pub(crate) fn generate(args: &KeygenArgs, out: &mut dyn Write) -> Result<u8, Failure> {
+    let file = args.file.display();
+    match Key::create_file(&args.file) {
+        Ok(_) => writeln!(out, "{file}: a new key; without it, files under it cannot be read")?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let text = format!("{file}: exists already, and a key is never replaced");
+            return Err(Failure::problem(format!("{text}; choose another path")));
+        }
+        Err(error) => {
+            let text = format!("{file}: cannot write the key: {}", error.kind());
+            return Err(Failure::environment(text));
+        }
+    }
+    Ok(0)
 }
 
 /// Command-line flags that pass the same key.

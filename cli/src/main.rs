@@ -14,6 +14,8 @@ mod failure;
 #[cfg(feature = "faults")]
 mod faults;
 mod foreign;
+mod help;
+mod import;
 mod key;
 mod long_run;
 #[cfg(feature = "serve")]
@@ -23,19 +25,26 @@ mod recover;
 mod serve;
 #[cfg(feature = "serve")]
 mod server;
+mod shell;
 #[cfg(feature = "serve")]
 mod sync;
 mod tools;
 
 use crate::args::{Args, Command};
 use crate::failure::Failure;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let outcome = run(Args::parse(), &mut io::stdout().lock());
+    let args = Args::parse();
+    // A reader that has seen enough, as `head`, is no failure of a command that only shows.
+    let only_shows = args.command.only_shows();
+    let outcome = run(args, &mut io::stdout().lock());
     outcome.unwrap_or_else(|failure| {
+        if only_shows && failure.is_closed_pipe() {
+            return ExitCode::SUCCESS;
+        }
         if let Some(text) = failure.text() {
             // A failed write to stderr cannot be reported.
             writeln!(io::stderr(), "fastness: {text}").unwrap_or_default();
@@ -52,6 +61,11 @@ fn run(args: Args, out: &mut dyn io::Write) -> Result<ExitCode, Failure> {
         Command::Compact(args) => tools::compact(&args, out),
         Command::Copy(args) => tools::copy(&args, out),
         Command::Export(args) => export::export(&args, out),
+        Command::Import(args) => import::import(&args, out),
+        Command::Shell(args) => shell::shell(&args, out),
+        Command::Keygen(args) => key::generate(&args, out),
+        Command::Completions(args) => help::completions(&args, Args::command(), out),
+        Command::Man(args) => help::man(&args, Args::command(), out),
         Command::Recover(args) => recover::recover(&args, out),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&args, out),

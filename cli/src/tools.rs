@@ -3,7 +3,7 @@
 //! - Y4 A command that only reads opens the file read-only and never writes to it.
 //! - Y5 A plain copy of an encrypted file requires `--plain`.
 
-use crate::contents::{Contents, objects};
+use crate::contents::{Contents, bytes, objects};
 use crate::failure::{Failure, PROBLEM};
 use crate::key::{self, KeyArgs};
 use fastness::{Key, PageId, Recovery, RecoveryOutcome, Store, StoreOptions, inspect};
@@ -93,7 +93,7 @@ pub(crate) fn info(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failure> 
     writeln!(out, "format     {}", info.format_version)?;
     writeln!(out, "encrypted  {}", if info.encrypted { "yes" } else { "no" })?;
     writeln!(out, "commit     {}", info.commit)?;
-    writeln!(out, "bytes      {}", info.file_bytes)?;
+    writeln!(out, "size       {}", bytes(info.file_bytes))?;
     writeln!(out, "pages      {}, {} of them free", info.page_count, info.free_pages)?;
     if info.log_pages > 0 {
         writeln!(out, "log        {} pages", info.log_pages)?;
@@ -184,7 +184,7 @@ pub(crate) fn compact(args: &FileArgs, out: &mut dyn Write) -> Result<u8, Failur
         let value = json!({ "file": args.file, "before_bytes": before, "after_bytes": after });
         writeln!(out, "{value:#}")?;
     } else {
-        writeln!(out, "{}: {before} bytes, now {after}", args.file.display())?;
+        writeln!(out, "{}: {}, now {}", args.file.display(), bytes(before), bytes(after))?;
     }
     Ok(0)
 }

@@ -55,6 +55,19 @@ pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// Returns the day of a date, counted from the beginning of 1970; none if there is no such date.
+pub(crate) fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
+    let shifted = if month > 2 { month - 3 } else { month + 9 };
+    let year_from_march = year.checked_sub(i64::from(month <= 2))?;
+    let (era, years) = (year_from_march.div_euclid(400), year_from_march.rem_euclid(400));
+    let of_year = (153 * shifted + 2) / 5 + day - 1;
+    let of_era = 365 * years + years / 4 - years / 100 + of_year;
+    let days = era.checked_mul(146_097)?.checked_add(of_era)?.checked_sub(719_468)?;
+    // The numbers may name no date, as the 30th of February.
+    let is_date = days <= i64::MAX - 719_468 && date(days) == (year, month, day);
+    is_date.then_some(days)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,8 +93,14 @@ mod tests {
             let (year, month, number) = last;
             let follows = [(year, month, number + 1), (year, month + 1, 1), (year + 1, 1, 1)];
             assert!(follows.contains(&next), "{last:?} {next:?}");
+            assert_eq!(day_of(next.0, next.1, next.2), Some(day));
             last = next;
         }
         assert_eq!(last, (2369, 12, 31));
+        for (year, month, day) in [(2023, 2, 29), (1900, 2, 29), (2023, 4, 31), (2023, 13, 1)] {
+            assert_eq!(day_of(year, month, day), None);
+        }
+        assert_eq!(day_of(i64::MAX, 1, 1), None);
+        assert_eq!(day_of(i64::MIN, 1, 1), None);
     }
 }

@@ -7,23 +7,22 @@ use base64ct::{Base64, Encoding as _};
 use fastness::object::{ObjectKey, RowId, Value};
 use fastness::schema::{Class, Property};
 use serde_json::{Map, Value as Json, json};
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 
 /// Version of the format.
 const FORMAT_VERSION: u32 = 1;
 
 /// A document being written.
-pub(super) struct Document {
-    out: BufWriter<File>,
+pub(super) struct Document<W: Write> {
+    out: BufWriter<W>,
     classes: usize,
     /// Number of objects in the current class.
     objects: usize,
 }
 
-impl Document {
-    pub(super) fn new(file: File, source: &Source) -> Result<Self, Failure> {
-        let mut out = BufWriter::new(file);
+impl<W: Write> Document<W> {
+    pub(super) fn new(out: W, source: &Source) -> Result<Self, Failure> {
+        let mut out = BufWriter::new(out);
         let (commit, version) = (source.commit, json!(source.version));
         write!(
             out,
@@ -41,7 +40,7 @@ impl Document {
     }
 }
 
-impl ExportSink for Document {
+impl<W: Write> ExportSink for Document<W> {
     fn class(&mut self, class: &Class) -> Result<(), Failure> {
         self.end_class()?;
         let name = json!(class.name());

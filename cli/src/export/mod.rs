@@ -52,7 +52,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct TargetArgs {
-    /// Write a JSON file, unencrypted.
+    /// Write a JSON file, unencrypted; `-` is the standard output.
     #[arg(long, value_name = "OUT")]
     json: Option<PathBuf>,
     /// Write an SQLite database, unencrypted.
@@ -60,6 +60,9 @@ struct TargetArgs {
     #[arg(long, value_name = "OUT")]
     sqlite: Option<PathBuf>,
 }
+
+/// The target that is the standard output.
+const STDOUT: &str = "-";
 
 /// Exports the file; exit code 1 if something is missing.
 pub(crate) fn export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -77,17 +80,22 @@ pub(crate) fn export(args: &ExportArgs, out: &mut dyn Write) -> Result<u8, Failu
         let file = args.file.display();
         return Err(Failure::problem(format!("{file}: has no classes to export")));
     }
+    let mut exporter =
+        Exporter { snapshot: &snapshot, salvage: args.salvage, objects: 0, missing: vec![] };
+    if target == Path::new(STDOUT) {
+        exporter.run(&source, Box::new(json::Document::new(&mut *out, &source)?))?;
+        exporter.print_summary(&source, target, &mut std::io::stderr())?;
+        return Ok(exporter.code());
+    }
     let unwritable = |error: &std::io::Error| unwritable(target, error);
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let file = NamedTempFile::new_in(directory).map_err(|error| unwritable(&error))?;
-    let mut exporter =
-        Exporter { snapshot: &snapshot, salvage: args.salvage, objects: 0, missing: vec![] };
     exporter.run(&source, args.target.start(&file, &source)?)?;
     file.as_file().sync_all().map_err(|error| unwritable(&error))?;
     place(file, target, args.overwrite)?;
     exporter.print_summary(&source, target, out)?;
-    Ok(if exporter.missing.is_empty() { 0 } else { PROBLEM })
+    Ok(exporter.code())
 }
 
 impl TargetArgs {
@@ -112,9 +120,9 @@ impl TargetArgs {
 
 /// Checks the target before reading anything.
 fn check_target(args: &ExportArgs, target: &Path) -> Result<(), Failure> {
-    if target == Path::new("-") {
-        let text = "-: an export is published under its name when it is complete; pass a file name";
-        return Err(Failure::usage(text));
+    if target == Path::new(STDOUT) {
+        let text = "-: an SQLite database cannot be streamed; pass a file name";
+        return if args.target.json.is_some() { Ok(()) } else { Err(Failure::usage(text)) };
     }
     let same = fs::canonicalize(target).ok().zip(fs::canonicalize(&args.file).ok());
     if same.is_some_and(|(one, two)| one == two) {
@@ -161,7 +169,16 @@ struct Exporter<'a> {
 }
 
 impl Exporter<'_> {
-    fn run(&mut self, source: &Source, mut target: Box<dyn ExportSink>) -> Result<(), Failure> {
+    /// Returns the exit code.
+    fn code(&self) -> u8 {
+        if self.missing.is_empty() { 0 } else { PROBLEM }
+    }
+
+    fn run(
+        &mut self,
+        source: &Source,
+        mut target: Box<dyn ExportSink + '_>,
+    ) -> Result<(), Failure> {
         for class in source.schema.classes() {
             target.class(class)?;
             let objects = self.snapshot.objects(class.name())?;

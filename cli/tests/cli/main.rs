@@ -4,6 +4,7 @@
 
 mod campaign;
 mod export;
+mod import;
 #[cfg(feature = "serve")]
 mod kill;
 #[cfg(all(unix, feature = "serve"))]
@@ -16,6 +17,7 @@ mod sample;
 mod serve;
 #[cfg(feature = "serve")]
 mod server;
+mod shell;
 mod texts;
 mod tools;
 

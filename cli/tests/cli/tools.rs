@@ -4,7 +4,6 @@ use super::{
     KEY, OTHER_KEY, TestFolder, bytes, command, fastness, fork_lock, hex, json, options, output_of,
     start,
 };
-use std::process::Stdio;
 
 #[test]
 fn info_shows_trees_of_a_store() {
@@ -23,18 +22,41 @@ fn info_shows_trees_of_a_store() {
 }
 
 #[test]
-fn a_closed_stdout_pipe_ends_silently() {
+fn a_key_file_is_made_once_and_opens_what_it_encrypted() {
     let dir = TestFolder::new();
-    let file = dir.store("plain", None);
-    let child = {
-        let _fork_lock = fork_lock();
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let mut command = command(&[&"info", &file]);
-        command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let output = output_of(child);
-    assert_eq!((output.code, output.err.as_str()), (4, ""), "Y3, Y10");
+    let (key, file) = (dir.path("new key"), dir.path("file"));
+    let output = fastness(&[&"keygen", &key]);
+    assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
+    let made = bytes(&key);
+    assert_eq!(made.len(), 64);
+    assert!(!output.out.contains(&hex(made[..].try_into().unwrap())), "Y2");
+    let source = dir.store("plain", None);
+    let copy = fastness(&[&"copy", &"--new-key-file", &key, &source, &file]);
+    assert_eq!(copy.code, 0, "{}", copy.err);
+    assert_eq!(fastness(&[&"verify", &file, &"--key-file", &key]).code, 0);
+    let again = fastness(&[&"keygen", &key]);
+    assert!(again.code == 1 && again.err.contains("never replaced"), "{}", again.err);
+    assert_eq!(bytes(&key), made);
+    let output = fastness(&[&"keygen", &dir.path("none/key")]);
+    assert!(output.code == 4 && output.err.contains("cannot write the key"), "{}", output.err);
+}
+
+#[test]
+fn completions_and_pages_name_every_command() {
+    let dir = TestFolder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = fastness(&[&"completions", &shell]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""));
+        assert!(output.out.contains("keygen") && output.out.contains("overwrite"), "{shell}");
+    }
+    let folder = dir.path("man");
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(fastness(&[&"man", &folder]).code, 0);
+    let page = String::from_utf8(bytes(&folder.join("fastness-verify.1"))).unwrap();
+    assert!(page.contains("Exit codes"), "{page}");
+    assert!(folder.join("fastness.1").exists());
+    let output = fastness(&[&"man", &dir.path("none")]);
+    assert!(output.code == 4 && output.err.contains("cannot write the pages"), "{}", output.err);
 }
 
 #[test]
@@ -210,7 +232,7 @@ fn compact_shrinks_a_file_and_keeps_its_contents() {
     assert_eq!(value["after_bytes"], bytes(&file).len());
     assert!(bytes(&file).len() < before);
     assert_eq!(options(None).open(&file).unwrap().snapshot().tree("rounds").len(), 4);
-    assert!(fastness(&[&"compact", &file]).out.contains("bytes, now"));
+    assert!(fastness(&[&"compact", &file]).out.contains("KiB), now"));
 }
 
 #[test]

@@ -64,7 +64,7 @@ mod write_properties;
 
 pub use crate::table::{
     ClassId, Element, ElementId, Elements, ObjectId, ObjectKey, ObjectRef, Operation, RowId,
-    SchemaChange, Timestamp, Value,
+    SchemaChange, Timestamp, TimestampTextError, Value,
 };
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
 pub use changes::{Changes, ClassChanges, ListChanges, PropertyChange};

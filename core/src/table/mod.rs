@@ -95,4 +95,6 @@ pub(crate) use record::{EMPTY as EMPTY_RECORD, RecordSlot, plain};
 pub use replica::{LinkSource, NamedList, SideEntry, SideKey, VisitSide};
 pub(crate) use rows::ValueChange;
 pub use tables::Tables;
-pub use value::{ClassId, ElementId, ObjectId, ObjectKey, RowId, Timestamp, Value};
+pub use value::{
+    ClassId, ElementId, ObjectId, ObjectKey, RowId, Timestamp, TimestampTextError, Value,
+};

@@ -371,3 +371,33 @@ fn a_counter_at_its_maximum_is_an_error() {
     let again = insert(walk(0, 1), Element { id: id(0, 3), value: link("Rex") }, None);
     assert!(begin().apply(&again, &mut |_| ()).is_err());
 }
+
+#[test]
+fn a_point_in_time_is_read_as_it_is_displayed() {
+    let seconds = [i64::MIN, -62_167_219_201, -1, 0, 951_868_800, 253_402_300_800, i64::MAX];
+    for seconds in seconds {
+        for nanoseconds in [0, 1, 999_999_999] {
+            let time = Timestamp::new(seconds, nanoseconds);
+            assert_eq!(time.to_string().parse(), Ok(time), "{time}");
+        }
+    }
+    assert_eq!("2017-11-22T09:30:15Z".parse(), Ok(Timestamp::new(1_511_343_015, 0)));
+    assert_eq!("2017-11-22T09:30:15.5Z".parse(), Ok(Timestamp::new(1_511_343_015, 500_000_000)));
+    for text in [
+        "",
+        "Z",
+        "2017-11-22T09:30:15",
+        "2017-02-29T00:00:00Z",
+        "2017-11-22T24:00:00Z",
+        "2017-11-22T09:30Z",
+        "2017-11-22T09:30:15.1234567891Z",
+        "2017-11-22T09:30:+5Z",
+        "17-11-22T09:30:15Z",
+        "+2017-11-22T09:30:15Z",
+        "+9223372036854775807-01-01T00:00:00Z",
+        "2017-11-2\u{e9}T09:30:15Z",
+        "\u{e9}-11-22T09:30:15Z",
+    ] {
+        assert!(text.parse::<Timestamp>().is_err(), "{text}");
+    }
+}

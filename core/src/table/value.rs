@@ -1,8 +1,9 @@
 //! Values of properties, and the addresses of objects and list elements.
 
-use crate::time::date;
+use crate::time::{date, day_of};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 /// A value of a property or of a list element.
 ///
@@ -207,6 +208,58 @@ impl fmt::Display for Timestamp {
         let nanoseconds = self.nanoseconds;
         write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds:09}Z")
     }
+}
+
+/// The text is not a point in time as [`Timestamp`] is displayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampTextError;
+
+impl fmt::Display for TimestampTextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a point in time, such as 2017-11-22T09:30:15.000000000Z")
+    }
+}
+
+impl std::error::Error for TimestampTextError {}
+
+/// Reads what [`Timestamp`] displays; up to nine digits of a second may be left out.
+impl FromStr for Timestamp {
+    type Err = TimestampTextError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampTextError> {
+        parse(text).ok_or(TimestampTextError)
+    }
+}
+
+fn parse(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let sign = date.len() - date.trim_start_matches(['+', '-']).len();
+    let (year, rest) = date.split_at(sign + date.get(sign..)?.find('-')?);
+    let digits = |text: &str, count: usize| {
+        let is_number = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<i64>().ok()).flatten()
+    };
+    let year: i64 = match (sign, year.len()) {
+        (0, 4) => digits(year, 4)?,
+        (1, 7..) => year.parse().ok()?,
+        _ => return None,
+    };
+    let (month, day) = rest.strip_prefix('-')?.split_once('-')?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let mut parts = time.split(':').map(|part| digits(part, 2));
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 || fraction.len() > 9 {
+        return None;
+    }
+    let nanoseconds = match fraction {
+        "" => 0,
+        _ => digits(&format!("{fraction:0<9}"), 9)?,
+    };
+    let days = day_of(year, digits(month, 2)?, digits(day, 2)?)?;
+    let of_day = hour * 3600 + minute * 60 + second;
+    // The first day of all is before the first second that a timestamp can have.
+    let seconds = i128::from(days) * 86_400 + i128::from(of_day);
+    Some(Timestamp::new(i64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?))
 }
 
 impl RowId {
