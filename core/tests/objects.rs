@@ -289,7 +289,9 @@ fn values_that_are_too_long_are_refused_in_properties_and_in_lists() {
     assert!(matches!(error, Error::Schema(SchemaError::BinaryTooLong { .. })));
     let quarter = "x".repeat(15 << 20);
     let mut tricks = txn.list(&id, "tricks").unwrap();
-    (0..4).for_each(|_| drop(tricks.push(quarter.as_str()).unwrap()));
+    for _ in 0..4 {
+        tricks.push(quarter.as_str()).unwrap();
+    }
     tricks.push("sit").unwrap();
     for outcome in [tricks.push(quarter.as_str()).map(drop), tricks.set(4, quarter.as_str())] {
         let error = refused(outcome, ErrorKind::InvalidArgument);

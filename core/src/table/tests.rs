@@ -2,7 +2,7 @@
 
 use super::{
     Applied, Dropped, Element, ElementId, ObjectKey, ObjectRef, Operation, RowId, SchemaChange,
-    Tables, Value,
+    Tables, Timestamp, Value,
 };
 use crate::schema::{Class, Property, PropertyType, Scalar};
 use crate::txn::{Store, StoreOptions};
