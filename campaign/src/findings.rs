@@ -152,6 +152,14 @@ impl Finding {
             trace.join("\n"),
         )
     }
+
+    /// Returns the pages of the files that the plan leaves, drawn as a picture.
+    pub(crate) fn page_map(&self) -> String {
+        if self.violation.invariant == HANG.id {
+            return "(not replayed: the plan hangs)\n".to_owned();
+        }
+        self.origin.pair.check.page_map(&self.plan, self.origin.pair.twin)
+    }
 }
 
 /// Returns the promise of an invariant of a check.

@@ -16,6 +16,10 @@ pub(crate) struct ForeignArgs {
     /// Its version, complete, as cargo knows it.
     #[arg(long, value_name = "X.Y.Z")]
     version: String,
+    /// Run the plans of these checks only, separated by commas: crash, unsynced, io-errors,
+    /// compaction.
+    #[arg(long, value_name = "CHECK,..", value_delimiter = ',')]
+    check: Vec<String>,
     /// Limit of CPU time of each run, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
@@ -37,9 +41,9 @@ fn parse_store(name: &str) -> Result<&'static ForeignStore, String> {
 }
 
 pub(crate) fn run(args: ForeignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
-    let ForeignArgs { store, version, seconds, runs, seed, out: folder } = args;
+    let ForeignArgs { store, version, check: checks, seconds, runs, seed, out: folder } = args;
     let here = current_folder()?;
-    let attack = Foreign { store, version, seconds, runs, seed, out: folder, here };
+    let attack = Foreign { store, version, checks, seconds, runs, seed, out: folder, here };
     let stop = stop_on_interrupt()?;
     let mut written = Ok(());
     let result = attack.run(&stop, &mut |line| {

@@ -1,3 +1,5 @@
 //! Any bytes as a plan, of either twin: see `fastness_sim::check::adversary`.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fastness_proptests::bodies::adversary(bytes));
+use fastness_proptests::bodies::PlanInput;
+
+libfuzzer_sys::fuzz_target!(|input: PlanInput| input.run("adversary"));

@@ -180,3 +180,24 @@ fn pins_of_both_slots_hold_across_an_empty_commit() {
         replay(&format!("fastness-plan 1 pins {twin} S2\n{plan}"));
     }
 }
+
+#[test]
+fn a_page_map_draws_every_page_of_both_twins() {
+    let ops = [
+        Op::new(OpKind::Fill, [0, 0, 60]),
+        Op::new(OpKind::Commit, [0; 3]),
+        Op::new(OpKind::Reopen, [0; 3]),
+    ];
+    let plan = Plan { salt: 0x4004, ops: ops.to_vec() };
+    let check = by_name("store").unwrap();
+    for twin in Twin::ALL {
+        let map = check.page_map(&plan, twin);
+        let rows: Vec<&str> = map.lines().filter(|line| line.contains("HHH")).collect();
+        assert_eq!(rows.len(), 1, "{map}");
+        assert!(rows[0].contains('L') && !rows[0].contains('!'), "{map}");
+        let path = "/sim/store.fast: ";
+        let bytes = map.lines().find_map(|line| line.strip_prefix(path)?.strip_suffix(" bytes"));
+        let pages = bytes.unwrap().parse::<usize>().unwrap() / 4096;
+        assert_eq!(rows[0].trim_start_matches([' ', '0']).len(), pages, "{map}");
+    }
+}

@@ -110,6 +110,7 @@ mod tests {
         let foreign = Foreign {
             store: by_name("redb").unwrap(),
             version: "2.1.4".to_owned(),
+            checks: Vec::new(),
             seconds: 1,
             runs: 1,
             seed: 1,

@@ -13,7 +13,7 @@ pub use outcome::{ForeignFinding, ForeignPlan, ForeignRun};
 
 use crate::checkout::Checkout;
 use crate::files::{self, EnvironmentError};
-use crate::tool::Tool;
+use crate::tool::{Ending, Tool};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -52,6 +52,8 @@ pub struct Foreign {
     pub store: &'static ForeignStore,
     /// Its version, complete.
     pub version: String,
+    /// Names of the checks whose plans are run; empty for all that fit.
+    pub checks: Vec<String>,
     /// Limit of CPU time of each run, in seconds.
     pub seconds: u64,
     /// Number of runs, each with plans of its own.
@@ -161,10 +163,14 @@ impl Foreign {
             let log = folder.join(format!("run-{index}.txt"));
             let tool = Tool::new(&program, &folder, log)
                 .args(["--seed".to_owned(), seed.to_string()])
-                .args(["--seconds".to_owned(), self.seconds.to_string()]);
+                .args(["--seconds".to_owned(), self.seconds.to_string()])
+                .args(self.checks.iter().flat_map(|check| ["--check", check]));
             let limit = Duration::from_secs(self.seconds) * WALL_PER_CPU + REDUCTION;
             let (ending, output) = tool.run(limit, stop)?;
-            let run = outcome::read(seed, ending, &output);
+            // A signal to the whole group ends the program before it is stopped.
+            let is_stopped = stop.load(Ordering::Relaxed);
+            let ending = if is_stopped { Ending::Stopped } else { ending };
+            let Some(run) = outcome::read(seed, ending, &output) else { break };
             progress(&run.line());
             result.runs.push(run);
         }

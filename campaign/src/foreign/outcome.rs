@@ -58,20 +58,20 @@ struct Printed {
     plan: Option<ForeignPlan>,
 }
 
-/// Reads the output of a run. Without a report the run hung, aborted or was stopped.
-pub(super) fn read(seed: u64, ending: Ending, output: &str) -> ForeignRun {
+/// Reads the output of a run. Without a report the run hung or aborted; `None` if it was stopped.
+pub(super) fn read(seed: u64, ending: Ending, output: &str) -> Option<ForeignRun> {
     let lines = || output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let report = lines().find_map(|mut line| {
         serde_json::from_value::<Printed>(line.get_mut("report")?.take()).ok()
     });
     if let Some(Printed { plans, operations, crashes, cpu_seconds, finding, plan }) = report {
-        return ForeignRun { seed, cpu_seconds, plans, operations, crashes, finding, plan };
+        return Some(ForeignRun { seed, cpu_seconds, plans, operations, crashes, finding, plan });
     }
     let begun = || lines().filter_map(|line| Some(line.get("begin")?.as_str()?.to_owned()));
     let last = begun().next_back().unwrap_or_else(|| "no plan".to_owned());
     let (kind, text) = match ending {
         Ending::TimeLimit => ("hung", format!("the plan {last} did not end")),
-        Ending::Stopped => ("stopped", format!("interrupted in the plan {last}")),
+        Ending::Stopped => return None,
         Ending::Success | Ending::Failure => {
             let line = output.lines().rfind(|line| !line.starts_with('{')).unwrap_or_default();
             ("aborted", format!("the program ended in the plan {last}: {line}"))
@@ -79,7 +79,7 @@ pub(super) fn read(seed: u64, ending: Ending, output: &str) -> ForeignRun {
     };
     let finding = ForeignFinding { kind: kind.to_owned(), text, step: 0 };
     let plans = begun().count() as u64;
-    ForeignRun { seed, plans, finding: Some(finding), ..ForeignRun::default() }
+    Some(ForeignRun { seed, plans, finding: Some(finding), ..ForeignRun::default() })
 }
 
 impl ForeignRun {
@@ -111,7 +111,8 @@ mod tests {
         let report = r#"{"report":{"store":"x 1","seed":7,"plans":3,"operations":40,"crashes":9,
             "cpu_seconds":1.5,"finding":{"kind":"lost","text":"t","step":2},"plan":{"check":"crash",
             "bytes":"00","steps":["a","b"],"steps_before":30}}}"#;
-        let run = read(7, Ending::Failure, &format!("{BEGIN}{}\n", report.replace('\n', "")));
+        let output = format!("{BEGIN}{}\n", report.replace('\n', ""));
+        let run = read(7, Ending::Failure, &output).unwrap();
         let expect = "seed 7: 0.03 core-minutes, 3 plans, 40 operations, 9 crashes: lost \
                       (2 operations, 30 before): t";
         assert_eq!(run.line(), expect);
@@ -119,13 +120,13 @@ mod tests {
 
     #[test]
     fn a_run_without_a_report_is_no_pass() {
-        let kind = |ending, output: &str| read(7, ending, output).finding.unwrap();
+        let kind = |ending, output: &str| read(7, ending, output).unwrap().finding.unwrap();
         let hung = kind(Ending::TimeLimit, BEGIN);
         assert_eq!((&*hung.kind, &*hung.text), ("hung", "the plan crash:7 did not end"));
         let aborted = kind(Ending::Failure, &format!("{BEGIN}memory allocation failed\n"));
         assert_eq!(aborted.kind, "aborted");
         assert_eq!(aborted.text, "the program ended in the plan crash:7: memory allocation failed");
         assert_eq!(kind(Ending::Success, "").kind, "aborted");
-        assert_eq!(kind(Ending::Stopped, BEGIN).kind, "stopped");
+        assert_eq!(read(7, Ending::Stopped, BEGIN), None);
     }
 }

@@ -77,6 +77,7 @@ impl FindingStore {
         if is_smaller {
             files::write(&plan, &finding.file().render())?;
             files::write(&folder.join("steps.txt"), &finding.story(&plan))?;
+            files::write(&folder.join("pages.txt"), &finding.page_map())?;
         }
         let new = NightFinding {
             name,

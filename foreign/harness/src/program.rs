@@ -3,6 +3,7 @@
 //! It prints a JSON line for each plan that begins, so that its caller knows the plan of a hang or
 //! an abort, and last the report.
 
+use crate::driver::CHECKS;
 use crate::engine::Engine;
 use crate::run::{Attack, attack, replay};
 use clap::Parser;
@@ -21,6 +22,9 @@ struct Args {
     /// Limit of plans.
     #[arg(long, default_value_t = u64::MAX)]
     plans: u64,
+    /// Run the plans of these checks only, separated by commas.
+    #[arg(long, value_name = "CHECK,..", value_delimiter = ',', value_parser = CHECKS)]
+    check: Vec<String>,
     /// Run this plan alone: the check, a colon, its bytes in hexadecimal.
     #[arg(long, value_name = "CHECK:HEX", value_parser = parse_plan)]
     plan: Option<(String, Bytes)>,
@@ -47,11 +51,15 @@ pub fn program(engine: &dyn Engine) -> ExitCode {
         Some((check, bytes)) => replayed(engine, &check, &bytes),
         None => {
             let cpu = Duration::from_secs(args.seconds);
-            let limits = Attack { seed: args.seed, cpu, plans_max: args.plans };
+            let checks = match args.check.is_empty() {
+                true => CHECKS.map(str::to_owned).to_vec(),
+                false => args.check,
+            };
+            let limits = Attack { seed: args.seed, cpu, plans_max: args.plans, checks };
             let mut begin = |check: &str, seed: u64| {
                 line(&serde_json::json!({ "begin": format!("{check}:{seed}") }));
             };
-            let report = attack(engine, limits, &mut begin);
+            let report = attack(engine, &limits, &mut begin);
             line(&serde_json::json!({ "report": report }));
             report.finding.is_some()
         }

@@ -1,6 +1,6 @@
 //! Runs plans until one fails, and reduces that one.
 
-use crate::driver::{CHECKS, Counts, Driver};
+use crate::driver::{Counts, Driver};
 use crate::engine::Engine;
 use crate::report::{Finding, Kind, ReducedPlan, Report};
 use fastness_crashkit::minimise::minimise;
@@ -16,7 +16,7 @@ const TRIES_MAX: u32 = 400;
 const SCHEDSTAT: &str = "/proc/thread-self/schedstat";
 
 /// How long to attack, and with which plans.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Attack {
     /// Seed of the first plan; each plan of each check has the next one.
     pub seed: u64,
@@ -24,11 +24,13 @@ pub struct Attack {
     pub cpu: Duration,
     /// Limit of plans.
     pub plans_max: u64,
+    /// The checks whose plans are run, in turns.
+    pub checks: Vec<String>,
 }
 
 /// Runs plans of all checks in turns until one fails or a limit is reached. `begin` is called with
 /// the check and the seed of each plan.
-pub fn attack(engine: &dyn Engine, attack: Attack, begin: &mut dyn FnMut(&str, u64)) -> Report {
+pub fn attack(engine: &dyn Engine, attack: &Attack, begin: &mut dyn FnMut(&str, u64)) -> Report {
     silence_panics();
     let clock = Clock::start();
     let mut report = Report {
@@ -42,7 +44,7 @@ pub fn attack(engine: &dyn Engine, attack: Attack, begin: &mut dyn FnMut(&str, u
         plan: None,
     };
     while report.plans < attack.plans_max && clock.elapsed() < attack.cpu {
-        let (check, seed) = plan_of(attack.seed, report.plans);
+        let (check, seed) = plan_of(attack, report.plans);
         begin(check, seed);
         let plan = draw(check, seed);
         let (counts, outcome) = run(engine, check, &plan);
@@ -71,10 +73,10 @@ pub fn replay(engine: &dyn Engine, check: &str, bytes: &[u8]) -> Result<(), Find
 }
 
 /// The checks take turns; each runs one plan of every seed.
-fn plan_of(seed: u64, plans: u64) -> (&'static str, u64) {
-    let count = CHECKS.len() as u64;
-    let check = CHECKS[usize::try_from(plans % count).unwrap_or(0)];
-    (check, seed.wrapping_add(plans / count))
+fn plan_of(attack: &Attack, plans: u64) -> (&str, u64) {
+    let count = attack.checks.len() as u64;
+    let check = &attack.checks[usize::try_from(plans % count).unwrap_or(0)];
+    (check, attack.seed.wrapping_add(plans / count))
 }
 
 fn draw(check: &str, seed: u64) -> Plan {

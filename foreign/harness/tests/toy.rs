@@ -2,8 +2,8 @@
 
 use fastness_crashkit::{Access, SimFs};
 use foreign_harness::{
-    Answer, Attack, Contents, Database, Edit, End, Engine, Kind, Refused, Report, Snapshot, attack,
-    replay,
+    Answer, Attack, CHECKS, Contents, Database, Edit, End, Engine, Kind, Refused, Report, Snapshot,
+    attack, replay,
 };
 use std::io;
 use std::path::Path;
@@ -52,7 +52,10 @@ fn decode(mut bytes: &[u8]) -> Contents {
     };
     let mut contents = Contents::new();
     while let (Some(tree), Some(key), Some(value)) = (next(), next(), next()) {
-        contents.entry(String::from_utf8(tree).unwrap()).or_default().push((key, value));
+        contents
+            .entry(String::from_utf8(tree).expect("trees have names of text"))
+            .or_default()
+            .push((key, value));
     }
     contents
 }
@@ -62,7 +65,7 @@ fn encode(contents: &Contents) -> Vec<u8> {
     for (tree, entries) in contents {
         for (key, value) in entries {
             for item in [tree.as_bytes(), key, value] {
-                bytes.extend(u32::try_from(item.len()).unwrap().to_le_bytes());
+                bytes.extend(u32::try_from(item.len()).expect("items are short").to_le_bytes());
                 bytes.extend(item);
             }
         }
@@ -80,7 +83,8 @@ impl Engine for Toy {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Contents::new(),
             Err(error) => return Err(text(error)),
             Ok(file) => {
-                let mut bytes = vec![0; usize::try_from(file.len().map_err(text)?).unwrap()];
+                let mut bytes =
+                    vec![0; usize::try_from(file.len().map_err(text)?).expect("files are short")];
                 file.read_at(&mut bytes, 0).map_err(text)?;
                 decode(&bytes)
             }
@@ -127,7 +131,7 @@ impl ToyDatabase {
             Edit::Remove(tree, key) => {
                 let at = find(contents, tree, key);
                 if let (Ok(at), true) = (at, self.mistake != Mistake::RemovalUnseen) {
-                    contents.get_mut(tree).unwrap().remove(at);
+                    contents.get_mut(tree).expect("the key is in it").remove(at);
                 }
                 Answer::Existed(at.is_ok())
             }
@@ -181,17 +185,22 @@ impl Snapshot for ToySnapshot {
     }
 }
 
+fn limits(seed: u64) -> Attack {
+    let checks = CHECKS.map(str::to_owned).to_vec();
+    Attack { seed, cpu: Duration::MAX, plans_max: 60, checks }
+}
+
 fn attacked(mistake: Mistake) -> Report {
-    let limits = Attack { seed: 1, cpu: Duration::MAX, plans_max: 60 };
-    attack(&Toy(mistake), limits, &mut |_, _| {})
+    let limits = limits(1);
+    attack(&Toy(mistake), &limits, &mut |_, _| {})
 }
 
 #[test]
 fn a_right_store_passes() {
     let mut begun = Vec::new();
-    let limits = Attack { seed: 5, cpu: Duration::MAX, plans_max: 60 };
+    let limits = limits(5);
     let mut begin = |check: &str, seed| begun.push(format!("{check}:{seed}"));
-    let report = attack(&Toy(Mistake::None), limits, &mut begin);
+    let report = attack(&Toy(Mistake::None), &limits, &mut begin);
     assert_eq!(report.finding, None);
     assert_eq!((report.plans, &*begun[0], &*begun[5]), (60, "crash:5", "unsynced:6"));
     assert!(report.crashes > 1000 && report.operations > 1000, "{report:?}");

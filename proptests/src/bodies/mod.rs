@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets: total functions of any bytes that panic on a violated promise.
 //!
-//! For a check, the first byte selects the twin, so that both twins share one corpus.
+//! The inputs of checks are plans, in the bytes of a [`PlanInput`].
 
 mod auth;
 mod counted;
@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod object_file;
 mod page;
+mod plan;
 mod seal;
 mod server;
 mod session;
@@ -24,13 +25,12 @@ pub use frame::{frame, frame_seeds};
 pub use http::{http, http_seeds};
 pub use object_file::{object_file, object_file_seeds};
 pub use page::{page, page_seeds};
+pub use plan::PlanInput;
 pub use seal::{seal, seal_seeds};
 pub use server::{server, server_seeds};
 pub use session::{session, session_seeds};
 pub use snapshot::{snapshot, snapshot_seeds};
 pub use sparse::file_key;
-
-use fastness_sim::check;
 
 /// A fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -79,68 +79,65 @@ pub const BODIES: &[Body] = &[
     Body { name: "snapshot", run: snapshot },
 ];
 
-fn twins(bytes: &[u8], plain: fn(&[u8]), encrypted: fn(&[u8])) {
-    match bytes.split_first() {
-        Some((first, plan)) if first % 2 == 0 => plain(plan),
-        Some((_, plan)) => encrypted(plan),
-        None => {}
-    }
-}
-
 macro_rules! plans {
-    ($($(#[$doc:meta])* $name:ident => $encrypted:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => $check:literal;)*) => {$(
         $(#[$doc])*
+        ///
+        /// # Panics
+        /// With the violated promise.
         pub fn $name(bytes: &[u8]) {
-            twins(bytes, check::$name, check::$encrypted);
+            if let Some(input) = PlanInput::from_bytes(bytes) {
+                input.run($check);
+            }
         }
     )*};
 }
 
 plans! {
     /// The store agrees with its model.
-    store => store_encrypted;
+    store => "store";
     /// A crash leaves a commit, and acknowledged commits survive.
-    crash => crash_encrypted;
+    crash => "crash";
     /// A failing call fails its operation only.
-    io_errors => io_errors_encrypted;
+    io_errors => "io-errors";
     /// Damage is detected or harmless.
-    damage => damage_encrypted;
+    damage => "damage";
     /// Old copies of a file cannot be mixed.
-    adversary => adversary_encrypted;
+    adversary => "adversary";
     /// No nonce seals two different pages.
-    nonces => nonces_encrypted;
+    nonces => "nonces";
     /// A snapshot never changes, for any commits and page reuse.
-    pins => pins_encrypted;
+    pins => "pins";
     /// Compaction and copies preserve the contents, also when interrupted.
-    compaction => compaction_encrypted;
+    compaction => "compaction";
     /// Deferred commits are lost from the end only.
-    unsynced => unsynced_encrypted;
+    unsynced => "unsynced";
     /// Writers that share a sync lose no acknowledged commit, and keep their order.
-    writers => writers_encrypted;
+    writers => "writers";
     /// Users, sessions and accounts agree with their models, for any network, clocks and crashes.
-    auth_users => auth_users_encrypted;
+    auth_users => "auth";
     /// Objects, links and lists agree with their model, across crashes.
-    objects => objects_encrypted;
+    objects => "objects";
     /// Schema changes agree with their model, also when a migration is interrupted.
-    schema => schema_encrypted;
+    schema => "schema";
     /// Every query plan gives the same answer.
-    queries => queries_encrypted;
+    queries => "queries";
     /// Open files agree with the model.
-    instances => instances_encrypted;
+    instances => "instances";
     /// A recorded file action is carried out once.
-    file_actions => file_actions_encrypted;
+    file_actions => "file-actions";
     /// Observers receive exactly the changes of commits.
-    observers => observers_encrypted;
+    observers => "observers";
     /// A copy kept from operations equals the original.
-    mirror => mirror_encrypted;
+    mirror => "mirror";
     /// Memory and the length of the file stay within their bounds.
-    bounds => bounds_encrypted;
+    bounds => "bounds";
     /// Others that act during a long operation see and leave one commit after another.
-    interleaved => interleaved_encrypted;
+    interleaved => "interleaved";
     /// Entries of clients that write at once merge as in the model.
-    sync_merge => sync_merge_encrypted;
+    sync_merge => "merge";
     /// Replicas agree with their models, for any network, clocks and crashes.
-    sync_replicas => sync_replicas_encrypted;
+    sync_replicas => "sync";
     /// Clients and a server agree with their models, whatever becomes of connections and frames.
-    sync_sessions => sync_sessions_encrypted;
+    sync_sessions => "sessions";
 }

@@ -10,6 +10,7 @@
 
 mod adversary;
 mod auth;
+mod booted;
 mod bounds;
 mod canary;
 mod catch_panic;
@@ -31,6 +32,7 @@ mod mirror;
 mod nonces;
 mod objects;
 mod observers;
+mod page_map;
 mod paths;
 mod pins;
 mod plan;

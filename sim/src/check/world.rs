@@ -1,5 +1,6 @@
 //! State shared by all machines of a run: operands, keys, random choices.
 
+use super::booted;
 use super::definition::Twin;
 use super::plan::Plan;
 use crate::Rng;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 pub(super) const FILE: &str = "/sim/store.fast";
 /// Path of copies.
 pub(super) const COPY: &str = "/sim/copy.fast";
+/// The key of the stores of a plan, in the encrypted twin.
+pub(super) const SHARED_KEY: [u8; 64] = [0x4b; 64];
+
 /// State shared by all machines of a run.
 #[derive(Debug)]
 pub(super) struct World {
@@ -66,14 +70,16 @@ impl World {
 
     /// Boots a machine with this disk; no two machines of a run draw the same bytes.
     pub(super) fn boot(&self, disk: Disk) -> SimFs {
-        SimFs::boot(disk, self.rng(Rng::next))
+        let fs = SimFs::boot(disk, self.rng(Rng::next));
+        booted::keep(&fs);
+        fs
     }
 
     /// Returns the key of the store, if it has one.
     pub(super) fn key(&self) -> Option<Key> {
         match self.twin {
             Twin::Plain => None,
-            Twin::Encrypted => Some(Key::new([0x4b; 64])),
+            Twin::Encrypted => Some(Key::new(SHARED_KEY)),
         }
     }
 
@@ -123,7 +129,7 @@ impl World {
 
 /// A key of no store.
 pub(super) fn wrong_key() -> Key {
-    let mut bytes = [0x4b; 64];
+    let mut bytes = SHARED_KEY;
     bytes[63] ^= 1;
     Key::new(bytes)
 }
