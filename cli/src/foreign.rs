@@ -20,6 +20,10 @@ pub(crate) struct ForeignArgs {
     /// compaction.
     #[arg(long, value_name = "CHECK,..", value_delimiter = ',')]
     check: Vec<String>,
+    /// Count findings of these kinds and go on, separated by commas: lost, unusable, wrong,
+    /// refused, damaged, panicked.
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',')]
+    ignore: Vec<String>,
     /// Limit of CPU time of each run, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
@@ -41,9 +45,10 @@ fn parse_store(name: &str) -> Result<&'static ForeignStore, String> {
 }
 
 pub(crate) fn run(args: ForeignArgs, out: &mut dyn Write) -> Result<u8, Failure> {
-    let ForeignArgs { store, version, check: checks, seconds, runs, seed, out: folder } = args;
+    let ForeignArgs { store, version, check: checks, ignore, seconds, runs, seed, out: folder } =
+        args;
     let here = current_folder()?;
-    let attack = Foreign { store, version, checks, seconds, runs, seed, out: folder, here };
+    let attack = Foreign { store, version, checks, ignore, seconds, runs, seed, out: folder, here };
     let stop = stop_on_interrupt()?;
     let mut written = Ok(());
     let result = attack.run(&stop, &mut |line| {

@@ -111,6 +111,7 @@ mod tests {
             store: by_name("redb").unwrap(),
             version: "2.1.4".to_owned(),
             checks: Vec::new(),
+            ignore: Vec::new(),
             seconds: 1,
             runs: 1,
             seed: 1,

@@ -54,6 +54,8 @@ pub struct Foreign {
     pub version: String,
     /// Names of the checks whose plans are run; empty for all that fit.
     pub checks: Vec<String>,
+    /// Kinds of findings that do not end a run, by name.
+    pub ignore: Vec<String>,
     /// Limit of CPU time of each run, in seconds.
     pub seconds: u64,
     /// Number of runs, each with plans of its own.
@@ -164,7 +166,8 @@ impl Foreign {
             let tool = Tool::new(&program, &folder, log)
                 .args(["--seed".to_owned(), seed.to_string()])
                 .args(["--seconds".to_owned(), self.seconds.to_string()])
-                .args(self.checks.iter().flat_map(|check| ["--check", check]));
+                .args(self.checks.iter().flat_map(|check| ["--check", check]))
+                .args(self.ignore.iter().flat_map(|kind| ["--ignore", kind]));
             let limit = Duration::from_secs(self.seconds) * WALL_PER_CPU + REDUCTION;
             let (ending, output) = tool.run(limit, stop)?;
             // A signal to the whole group ends the program before it is stopped.

@@ -5,6 +5,7 @@
 
 use crate::driver::CHECKS;
 use crate::engine::Engine;
+use crate::report::Kind;
 use crate::run::{Attack, attack, replay};
 use clap::Parser;
 use std::io::{self, Write as _};
@@ -25,12 +26,21 @@ struct Args {
     /// Run the plans of these checks only, separated by commas.
     #[arg(long, value_name = "CHECK,..", value_delimiter = ',', value_parser = CHECKS)]
     check: Vec<String>,
+    /// Count findings of these kinds, separated by commas, and go on: lost, unusable, wrong,
+    /// refused, damaged, panicked.
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = parse_kind)]
+    ignore: Vec<Kind>,
     /// Run this plan alone: the check, a colon, its bytes in hexadecimal.
     #[arg(long, value_name = "CHECK:HEX", value_parser = parse_plan)]
     plan: Option<(String, Bytes)>,
 }
 
 type Bytes = std::sync::Arc<[u8]>;
+
+fn parse_kind(name: &str) -> Result<Kind, String> {
+    let kind = serde_json::from_value(serde_json::Value::String(name.to_owned()));
+    kind.map_err(|_| "write one of lost, unusable, wrong, refused, damaged, panicked".to_owned())
+}
 
 fn parse_plan(text: &str) -> Result<(String, Bytes), String> {
     let (check, hex) = text.split_once(':').ok_or("write CHECK:HEX, as the report has it")?;
@@ -55,7 +65,8 @@ pub fn program(engine: &dyn Engine) -> ExitCode {
                 true => CHECKS.map(str::to_owned).to_vec(),
                 false => args.check,
             };
-            let limits = Attack { seed: args.seed, cpu, plans_max: args.plans, checks };
+            let limits =
+                Attack { seed: args.seed, cpu, plans_max: args.plans, checks, ignore: args.ignore };
             let mut begin = |check: &str, seed: u64| {
                 line(&serde_json::json!({ "begin": format!("{check}:{seed}") }));
             };

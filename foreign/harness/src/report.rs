@@ -75,6 +75,8 @@ pub struct Report {
     pub operations: u64,
     /// Crashes whose recovery was compared with the model.
     pub crashes: u64,
+    /// Findings of ignored kinds.
+    pub ignored: u64,
     /// CPU time until the first finding, or of the whole attack, in seconds.
     pub cpu_seconds: f64,
     /// The first finding.

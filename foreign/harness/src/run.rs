@@ -8,6 +8,7 @@ use fastness_sim::check::{Plan, by_name};
 use std::cell::Cell;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 /// Runs of a plan that its reduction may take.
@@ -26,6 +27,8 @@ pub struct Attack {
     pub plans_max: u64,
     /// The checks whose plans are run, in turns.
     pub checks: Vec<String>,
+    /// Kinds of findings that are counted and do not end the attack.
+    pub ignore: Vec<Kind>,
 }
 
 /// Runs plans of all checks in turns until one fails or a limit is reached. `begin` is called with
@@ -39,6 +42,7 @@ pub fn attack(engine: &dyn Engine, attack: &Attack, begin: &mut dyn FnMut(&str, 
         plans: 0,
         operations: 0,
         crashes: 0,
+        ignored: 0,
         cpu_seconds: 0.0,
         finding: None,
         plan: None,
@@ -52,6 +56,10 @@ pub fn attack(engine: &dyn Engine, attack: &Attack, begin: &mut dyn FnMut(&str, 
         report.operations += counts.operations;
         report.crashes += counts.crashes;
         if let Err(finding) = outcome {
+            if attack.ignore.contains(&finding.kind) {
+                report.ignored += 1;
+                continue;
+            }
             report.cpu_seconds = clock.elapsed().as_secs_f64();
             let (finding, plan) = reduce(engine, (check, &plan), finding);
             report.finding = Some(finding);
@@ -95,7 +103,10 @@ fn run(engine: &dyn Engine, check: &str, plan: &Plan) -> (Counts, Result<(), Fin
         }
         Ok(())
     };
-    let outcome = panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+    CATCHES.set(true);
+    let caught = panic::catch_unwind(AssertUnwindSafe(body));
+    CATCHES.set(false);
+    let outcome = caught.unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(Finding::new(Kind::Panicked, text.unwrap_or_else(|| "without a text".to_owned())))
@@ -125,8 +136,22 @@ fn reduce(
     (least, ReducedPlan { check: check.to_owned(), bytes, steps, steps_before })
 }
 
+thread_local! {
+    /// Whether a panic on this thread becomes a finding.
+    static CATCHES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Prints no panic that becomes a finding, and all others.
 fn silence_panics() {
-    panic::set_hook(Box::new(|_| {}));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let previous_hook = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CATCHES.get() {
+                previous_hook(info);
+            }
+        }));
+    });
 }
 
 /// CPU time of this thread, so that a busy machine does not make a detection look slow; wall time

@@ -22,8 +22,8 @@ enum Mistake {
     NameUnsynced,
     /// A commit without edits is refused.
     EmptyRefused,
-    /// A removed key is still there for the reader of the transaction.
-    RemovalUnseen,
+    /// A removal says that the key did not exist.
+    RemovalDenied,
     /// A compaction panics.
     CompactionPanics,
 }
@@ -52,10 +52,7 @@ fn decode(mut bytes: &[u8]) -> Contents {
     };
     let mut contents = Contents::new();
     while let (Some(tree), Some(key), Some(value)) = (next(), next(), next()) {
-        contents
-            .entry(String::from_utf8(tree).expect("trees have names of text"))
-            .or_default()
-            .push((key, value));
+        contents.entry(String::from_utf8_lossy(&tree).into_owned()).or_default().push((key, value));
     }
     contents
 }
@@ -130,10 +127,10 @@ impl ToyDatabase {
             }
             Edit::Remove(tree, key) => {
                 let at = find(contents, tree, key);
-                if let (Ok(at), true) = (at, self.mistake != Mistake::RemovalUnseen) {
+                if let Ok(at) = at {
                     contents.get_mut(tree).expect("the key is in it").remove(at);
                 }
-                Answer::Existed(at.is_ok())
+                Answer::Existed(at.is_ok() && self.mistake != Mistake::RemovalDenied)
             }
             Edit::Clear(tree) => {
                 contents.remove(tree);
@@ -187,7 +184,7 @@ impl Snapshot for ToySnapshot {
 
 fn limits(seed: u64) -> Attack {
     let checks = CHECKS.map(str::to_owned).to_vec();
-    Attack { seed, cpu: Duration::MAX, plans_max: 60, checks }
+    Attack { seed, cpu: Duration::MAX, plans_max: 60, checks, ignore: Vec::new() }
 }
 
 fn attacked(mistake: Mistake) -> Report {
@@ -212,7 +209,7 @@ fn each_mistake_is_found_with_a_short_plan_that_replays() {
         (Mistake::FileUnsynced, Kind::Lost),
         (Mistake::NameUnsynced, Kind::Lost),
         (Mistake::EmptyRefused, Kind::Refused),
-        (Mistake::RemovalUnseen, Kind::Wrong),
+        (Mistake::RemovalDenied, Kind::Wrong),
         (Mistake::CompactionPanics, Kind::Panicked),
     ] {
         let report = attacked(mistake);
@@ -227,4 +224,14 @@ fn each_mistake_is_found_with_a_short_plan_that_replays() {
         assert_eq!(again, finding);
         assert_eq!(replay(&Toy(Mistake::None), &plan.check, &bytes), Ok(()));
     }
+}
+
+#[test]
+fn ignored_kinds_are_counted_and_hide_no_others() {
+    let limits = Attack { ignore: vec![Kind::Refused], ..limits(1) };
+    let report = attack(&Toy(Mistake::EmptyRefused), &limits, &mut |_, _| {});
+    assert_eq!((report.finding, report.plans), (None, 60));
+    assert!(report.ignored > 10, "{}", report.ignored);
+    let report = attack(&Toy(Mistake::NameUnsynced), &limits, &mut |_, _| {});
+    assert_eq!(report.finding.map(|finding| finding.kind), Some(Kind::Lost));
 }
