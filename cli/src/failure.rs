@@ -78,6 +78,7 @@ impl From<Error> for Failure {
             cause,
             FileErrorCause::PermissionDenied
                 | FileErrorCause::InUse
+                | FileErrorCause::OpenHere
                 | FileErrorCause::NoSpace
                 | FileErrorCause::Io(_)
         );

@@ -76,6 +76,25 @@ impl Condvar {
     }
 }
 
+/// The end of a wait of a thread. No state depends on the clock that it reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Option<std::time::Instant>);
+
+#[expect(clippy::disallowed_methods, reason = "the length of a wait is no input of the core")]
+impl Deadline {
+    /// Returns the end of a wait that begins now; a time that no clock reaches never ends.
+    pub(crate) fn after(timeout: std::time::Duration) -> Self {
+        Self(std::time::Instant::now().checked_add(timeout))
+    }
+
+    /// Returns the time until it.
+    pub(crate) fn left(self) -> std::time::Duration {
+        let left =
+            |end: std::time::Instant| end.saturating_duration_since(std::time::Instant::now());
+        self.0.map_or(std::time::Duration::MAX, left)
+    }
+}
+
 /// A place for a shared value that is read without a lock and replaced at any time.
 pub(crate) struct Swap<T>(arc_swap::ArcSwapOption<T>);
 

@@ -7,12 +7,14 @@
 
 pub(crate) use crate::object::error::ObjectError;
 
+use crate::app_error::AppError;
 use crate::config::error::ConfigError;
 use crate::error_kind::{ErrorKind, FileErrorKind};
 use crate::instance::error::InstanceError;
 use crate::schema::SchemaError;
-use crate::unit::{CommitId, KEY_BYTES_MAX, NAME_BYTES_MAX, PageId, VALUE_BYTES_MAX};
-use std::fmt;
+use crate::unit::{CommitId, PageId};
+#[cfg(doc)]
+use crate::unit::{KEY_BYTES_MAX, NAME_BYTES_MAX, VALUE_BYTES_MAX};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +62,8 @@ pub enum Error {
     Instance(InstanceError),
     /// An operation on objects is refused.
     Object(ObjectError),
+    /// The app's own error, which one of its callbacks returned: see [`Error::app`].
+    App(AppError),
 }
 
 /// The cause of a file error.
@@ -72,8 +76,10 @@ pub enum FileErrorCause {
     Exists,
     /// The system denies the permission.
     PermissionDenied,
-    /// Another process, or this one, has the file open.
+    /// Another process has the file open.
     InUse,
+    /// This process has the file open already.
+    OpenHere,
     /// The file is not a Fastness file.
     NotFastness,
     /// The file was written by a newer version of Fastness.
@@ -189,11 +195,19 @@ pub enum Remedy {
     Restore,
     /// Use a newer version of the program.
     Upgrade,
+    /// The app knows: the error is its own.
+    App,
 }
 
 impl Error {
     pub(crate) fn file(path: &Path, cause: FileErrorCause) -> Self {
         Self::File { path: path.to_path_buf(), cause }
+    }
+
+    /// Another opener holds the lock of a file.
+    pub(crate) fn in_use(path: &Path, is_here: bool) -> Self {
+        let cause = if is_here { FileErrorCause::OpenHere } else { FileErrorCause::InUse };
+        Self::file(path, cause)
     }
 
     pub(crate) fn damaged(path: &Path, page: PageId, damage: Damage) -> Self {
@@ -217,6 +231,58 @@ impl Error {
         Self::file(path, cause)
     }
 
+    /// Carries an error of the app from a callback that returns a [`Result`] to the caller: of a
+    /// transaction, a migration, initial data or a commit hook. Nothing is committed, and the error
+    /// comes back as it was. An error that is an [`Error`] already stays what it is.
+    ///
+    /// [`Database::try_transact`](crate::object::Database::try_transact) returns errors of the
+    /// app's type without this.
+    ///
+    /// ```
+    /// use fastness::object::{Database, DatabaseOptions};
+    /// use fastness::schema::{Class, Schema};
+    /// use fastness::{Error, StoreOptions};
+    ///
+    /// # #[derive(Debug, PartialEq)]
+    /// # struct SeedMissing;
+    /// # impl std::fmt::Display for SeedMissing {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// #         f.write_str("the seed is missing")
+    /// #     }
+    /// # }
+    /// # impl std::error::Error for SeedMissing {}
+    /// let fill = |_: &mut fastness::object::Transaction| Err(Error::app(SeedMissing));
+    /// let schema = Schema::new([Class::new("Note")?])?;
+    /// let options = DatabaseOptions::schema(schema, 0).initial_data(&fill);
+    /// let error = Database::in_memory(&StoreOptions::new(), &options).unwrap_err();
+    /// assert_eq!(error.into_app::<SeedMissing>()?, SeedMissing);
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn app(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let error = AppError::new(error);
+        match error.downcast_ref::<Self>() {
+            Some(ours) => ours.clone(),
+            None => Self::App(error),
+        }
+    }
+
+    /// Returns the app's own error, if this is one of that type.
+    #[must_use]
+    pub fn as_app<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        let Self::App(error) = self else { return None };
+        error.downcast_ref()
+    }
+
+    /// Takes the app's own error out, if this is one of that type and no clone shares it.
+    ///
+    /// # Errors
+    /// The unchanged value otherwise.
+    pub fn into_app<E: std::error::Error + Send + Sync + 'static>(self) -> Result<E> {
+        let Self::App(error) = self else { return Err(self) };
+        error.downcast().map_err(Self::App)
+    }
+
     /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -233,6 +299,7 @@ impl Error {
             Self::Config(error) => error.kind(),
             Self::Instance(error) => error.kind(),
             Self::Object(error) => error.kind(),
+            Self::App(_) => ErrorKind::App,
         }
     }
 
@@ -244,7 +311,7 @@ impl Error {
             FileErrorCause::NotFound => FileErrorKind::NotFound,
             FileErrorCause::Exists => FileErrorKind::Exists,
             FileErrorCause::PermissionDenied => FileErrorKind::PermissionDenied,
-            FileErrorCause::InUse => FileErrorKind::IncompatibleLockFile,
+            FileErrorCause::InUse | FileErrorCause::OpenHere => FileErrorKind::IncompatibleLockFile,
             FileErrorCause::IncompatibleSync { .. } => FileErrorKind::IncompatibleSyncFile,
             FileErrorCause::NotFastness
             | FileErrorCause::NewerFormat { .. }
@@ -276,12 +343,14 @@ impl Error {
             | Self::Object(_) => Remedy::FixProgram,
             Self::Schema(SchemaError::VersionLower { .. }) => Remedy::Upgrade,
             Self::Schema(_) => Remedy::FixProgram,
+            Self::App(_) => Remedy::App,
             Self::Poisoned { .. } => Remedy::Reopen,
             Self::RandomSource => Remedy::Retry,
             Self::File { cause, .. } => match cause {
                 FileErrorCause::NotFound
                 | FileErrorCause::Exists
                 | FileErrorCause::PermissionDenied
+                | FileErrorCause::OpenHere
                 | FileErrorCause::NotFastness
                 | FileErrorCause::WrongKey
                 | FileErrorCause::KeyMissing
@@ -303,7 +372,12 @@ impl Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let Self::App(error) = self else { return None };
+        error.source()
+    }
+}
 
 impl From<ArgumentError> for Error {
     fn from(error: ArgumentError) -> Self {
@@ -332,119 +406,6 @@ impl From<InstanceError> for Error {
 impl From<ObjectError> for Error {
     fn from(error: ObjectError) -> Self {
         Self::Object(error)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
-            Self::Poisoned { path } => write!(
-                f,
-                "{}: an earlier write to the disk failed, so nothing more is committed; \
-                 drop every handle and open the file again",
-                path.display()
-            ),
-            Self::Argument(error) => error.fmt(f),
-            Self::ReadOnly { path } => {
-                write!(f, "{}: opened read-only; open it for writing first", path.display())
-            }
-            Self::TransactionFailed => {
-                f.write_str("an operation of this transaction failed; drop it and begin another")
-            }
-            Self::CommitRefused { reason } => write!(f, "the file is synced: {reason}"),
-            Self::RandomSource => f.write_str("the system gave no random bytes; try again"),
-            Self::Schema(error) => error.fmt(f),
-            Self::Config(error) => error.fmt(f),
-            Self::Instance(error) => error.fmt(f),
-            Self::Object(error) => error.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for FileErrorCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound => f.write_str("not found; check the path"),
-            Self::Exists => f.write_str("exists already; choose another path or remove it first"),
-            Self::PermissionDenied => {
-                f.write_str("permission denied; check the rights on the file and its directory")
-            }
-            Self::InUse => f.write_str("in use; close it in the other process first"),
-            Self::NotFastness => f.write_str("not a Fastness file; check the path"),
-            Self::NewerFormat { found, supported } => write!(
-                f,
-                "written in format {found}, newer than the {supported} known here; use a newer \
-                 version of the program"
-            ),
-            Self::Damaged { page, damage } => {
-                write!(f, "page {page} is damaged: {damage}; run `fastness verify`")
-            }
-            Self::Truncated { expected_bytes, found_bytes } => write!(
-                f,
-                "truncated: {found_bytes} bytes of at least {expected_bytes}; take it from a backup"
-            ),
-            Self::MalformedObject => {
-                f.write_str("an object in it is malformed; take it from a backup")
-            }
-            Self::WrongKey => f.write_str("the key does not open this file; give the right key"),
-            Self::KeyMissing => f.write_str("the file is encrypted; give its key"),
-            Self::KeyForPlainFile => {
-                f.write_str("the file is not encrypted; open it without a key")
-            }
-            Self::OtherContent { expected } => {
-                write!(f, "a store that does not hold {expected}; check the path")
-            }
-            Self::NotRegular => f.write_str("no regular file; check the path"),
-            Self::SeveralNames { names } => write!(
-                f,
-                "it has {names} names (hard links), and compaction would replace one of them; \
-                 remove the others first"
-            ),
-            Self::IncompatibleSync { moved_to } => write!(
-                f,
-                "written by an older generation of the original, and moved to {}; open again to \
-                 start with an empty file",
-                moved_to.display()
-            ),
-            Self::CommitLimit => f.write_str(
-                "it has the highest commit number, which no intact file reaches; export its \
-                 contents into a new file",
-            ),
-            Self::NoSpace => f.write_str("no space left; free some and try again"),
-            Self::Io(kind) => write!(f, "{kind}"),
-        }
-    }
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Seal => "its seal does not match",
-            Self::Missing => "it is outside the file",
-            Self::Content => "its content is malformed",
-            Self::Header => "neither header slot can be trusted",
-        })
-    }
-}
-
-impl fmt::Display for ArgumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::KeyTooLong { bytes } => {
-                write!(f, "a key has {bytes} bytes; at most {KEY_BYTES_MAX} are allowed")
-            }
-            Self::ValueTooLong { bytes } => {
-                write!(f, "a value has {bytes} bytes; at most {VALUE_BYTES_MAX} are allowed")
-            }
-            Self::TreeName { bytes } => {
-                write!(f, "a tree name has {bytes} bytes; 1 to {NAME_BYTES_MAX} are allowed")
-            }
-            Self::TooManyTrees => f.write_str("too many trees: put their entries into fewer"),
-            Self::EncryptionKeyLength { bytes } => {
-                write!(f, "an encryption key has {bytes} bytes; it must have 64")
-            }
-        }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum ErrorKind {
     File(FileErrorKind),
     /// The machine failed, not the call.
     Fatal,
+    /// The error is the app's own: one of its callbacks returned it.
+    App,
 }
 
 /// Kinds of file errors, numbered as in realm-java.

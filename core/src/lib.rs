@@ -6,19 +6,22 @@
 //! docs/promises.md.
 //!
 //! A map of this tree, top-down; a module imports only from above: `conc` primitives, `sorted`
-//! small maps, `unit` numbers, `time` points in time, `error_kind` classes of errors, [`schema`]
-//! classes as values, `error` one type for all errors, `fault` planted bugs, `codec` bounded bytes,
-//! [`vfs`] files, `crypto` seals, `key_file` keys in files, [`config`] configurations as values,
-//! `page` layouts, `space` free pages, `pager` pages in and out, `tree` the B+tree, `txn`
-//! transactions, `table` classes as trees, [`object`] classes of objects, [`typed`] structs over
-//! them, [`instance`] who has which file open, `verify` the checker, `inspect` for tools.
+//! small maps, `unit` numbers, `time` points in time, `error_kind` classes of errors, `app_error`
+//! errors of the app, [`schema`] classes as values, `error` one type for all errors, `error_text`
+//! their texts, `fault` planted bugs, `codec` bounded bytes, [`vfs`] files, `crypto` seals,
+//! `key_file` keys in files, [`config`] configurations as values, `page` layouts, `space` free
+//! pages, `pager` pages in and out, `tree` the B+tree, `txn` transactions, `table` classes as
+//! trees, [`object`] classes of objects, [`typed`] structs over them, [`instance`] who has which
+//! file open, `verify` the checker, `inspect` for tools.
 
+mod app_error;
 mod codec;
 mod conc;
 pub mod config;
 mod crypto;
 mod error;
 mod error_kind;
+mod error_text;
 #[doc(hidden)]
 pub mod fault;
 #[cfg(test)]
@@ -53,6 +56,7 @@ mod unit;
 mod verify;
 pub mod vfs;
 
+pub use app_error::AppError;
 pub use config::error::{ConfigError, DirectoryProblem, ReadOnlyConflict, UrlProblem};
 pub use crypto::{Key, OsRandom, RandomSource};
 pub use error::{

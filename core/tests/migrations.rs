@@ -223,8 +223,9 @@ fn initial_data_is_written_once_and_only_to_a_fresh_file() {
         let database = file.open(&wanted).unwrap();
         assert_eq!(database.snapshot().unwrap().objects("Dog").unwrap().len(), 1);
     }
-    let error =
-        |_: &mut Transaction| Err(Error::Object(ObjectError::ClassUnknown { class: "Cat".into() }));
+    let error = |_: &mut Transaction| {
+        Err(Error::Object(ObjectError::ClassUnknown { class: "Cat".into(), nearest: None }))
+    };
     let other = MigrationFile { dir: tempfile::tempdir().unwrap() };
     other.open(&DatabaseOptions::schema(before(), 1).initial_data(&error)).unwrap_err();
     assert_eq!(other.snapshot().view().schema_version(), None);

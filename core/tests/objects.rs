@@ -200,7 +200,7 @@ fn an_aborted_transaction_takes_no_number() {
     txn.abort();
     let failed: Result<()> = database.transact(|txn| {
         txn.create("Person")?;
-        Err(ObjectError::ClassUnknown { class: "Cat".into() }.into())
+        Err(ObjectError::ClassUnknown { class: "Cat".into(), nearest: None }.into())
     });
     refused(failed, ErrorKind::InvalidArgument);
     let id = database.transact(|txn| txn.create("Person")).unwrap();

@@ -140,6 +140,6 @@ fn opening_tells_what_is_the_matter() {
     let other = StoreOptions::new().key(Key::new([8; 64]));
     assert_eq!(cause(&other, "sealed"), FileErrorCause::WrongKey);
     let store = options(false).open(dir.path().join("plain")).unwrap();
-    assert_eq!(cause(&options(false), "plain"), FileErrorCause::InUse);
+    assert_eq!(cause(&options(false), "plain"), FileErrorCause::OpenHere);
     drop(store);
 }

@@ -147,7 +147,7 @@ fn objects_are_created_read_updated_and_deleted() {
     let changed = Dog { walks: Counter(2), age: None, scores: vec![None, Some(0.5)], ..expected };
     assert_eq!(rex_now, changed);
 
-    database.transact(|txn| txn.delete(&ida)).unwrap();
+    database.transact(|txn| ida.delete(txn)).unwrap();
     let snapshot = database.snapshot().unwrap();
     assert_eq!(ida.get(&snapshot).unwrap(), None);
     assert_eq!(rex.get(&snapshot).unwrap().unwrap().friend, None);
@@ -178,6 +178,32 @@ fn a_refused_operation_changes_nothing() {
     let person = Person::default().create(&mut txn).unwrap();
     assert_eq!(person.id().key, ObjectKey::Row(RowId::local(1)));
     txn.commit().unwrap();
+}
+
+#[test]
+fn an_object_that_was_found_follows_its_changes() {
+    let database = database();
+    let rex = database.transact(|txn| dog("Rex").create(txn)).unwrap();
+    let find = || Dog::objects(&database.snapshot().unwrap()).unwrap().get("Rex").unwrap();
+    let mut found = find().unwrap();
+    // It begins with what the transaction sees, and not with what it held.
+    database.transact(|txn| rex.update(txn, |rex| rex.walks += 5)).unwrap();
+    let age = database.transact(|txn| {
+        found.update(txn, |rex| {
+            rex.walks += 1;
+            rex.age.replace(3)
+        })
+    });
+    assert_eq!((age.unwrap(), found.walks, found.age), (None, Counter(6), Some(3)));
+    assert_eq!(find().unwrap(), found);
+    let before = found.clone();
+    let outcome = database.transact(|txn| found.update(txn, |rex| rex.name.clear()));
+    refused(outcome, ErrorKind::InvalidArgument);
+    assert_eq!(found, before);
+    let deleted = database.transact(|txn| found.clone().delete(txn)).unwrap();
+    assert_eq!((deleted, find()), (before.into_inner(), None));
+    refused(database.transact(|txn| found.update(txn, |_| ())), ErrorKind::IllegalState);
+    refused(database.transact(|txn| found.delete(txn)), ErrorKind::IllegalState);
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl OpenersModel {
     fn open_or_create(&self) -> Option<Box<dyn VfsFile>> {
         match open_locked(&self.vfs, Path::new(PATH), Lock::Exclusive) {
             Ok(Opened::Locked(file)) => Some(file),
-            Ok(Opened::InUse) => None,
+            Ok(Opened::InUse { .. }) => None,
             Err(e) if e.kind() == io::ErrorKind::NotFound => self.create(),
             Err(e) => panic!("{e}"),
         }
@@ -60,7 +60,7 @@ impl OpenersModel {
     fn temporary(&self) -> Option<Box<dyn VfsFile>> {
         match create_locked(&self.vfs, Path::new(TEMPORARY)).unwrap() {
             Opened::Locked(file) => Some(file),
-            Opened::InUse => None,
+            Opened::InUse { .. } => None,
         }
     }
 

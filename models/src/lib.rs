@@ -6,6 +6,7 @@
 //! - [`object_domain`]: the same for operations on objects.
 //! - [`store`]: the store.
 //! - [`instances`]: open files; [`file_actions`]: recorded actions on closed files.
+//! - [`live_results`]: the result that a report of positions leads to.
 //! - [`merge`]: the state that a history of concurrent write transactions makes.
 //! - [`auth`]: users of a program; [`auth_server`]: accounts of a server.
 //! - [`objects`]: a database of objects.
@@ -22,6 +23,7 @@ pub mod auth_server;
 pub mod domain;
 pub mod file_actions;
 pub mod instances;
+pub mod live_results;
 pub mod merge;
 mod object_automatic;
 pub mod object_domain;

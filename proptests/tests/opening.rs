@@ -112,7 +112,7 @@ fn a_file_that_is_open_is_in_use() {
     let store = options(true).open(&fixture.path).unwrap();
     assert_eq!(store.path(), fixture.path);
     let kind = FileErrorKind::IncompatibleLockFile;
-    fixture.check(&options(true), &FileErrorCause::InUse, kind);
+    fixture.check(&options(true), &FileErrorCause::OpenHere, kind);
     drop(store);
     // Readers share the lock; a writer needs all of them closed.
     let first = options(true).open_read_only(&fixture.path).unwrap();

@@ -179,8 +179,14 @@ fn errors() -> Vec<ObjectError> {
     let (class, property) = (|| "Dog".to_owned(), || "age".to_owned());
     let key = || "\"Rex\"".to_owned();
     vec![
-        ObjectError::ClassUnknown { class: class() },
-        ObjectError::PropertyUnknown { class: class(), property: property() },
+        ObjectError::ClassUnknown { class: "Dgo".to_owned(), nearest: Some(class()) },
+        ObjectError::ClassUnknown { class: class(), nearest: None },
+        ObjectError::PropertyUnknown {
+            class: class(),
+            property: "aeg".to_owned(),
+            nearest: Some(property()),
+        },
+        ObjectError::PropertyUnknown { class: class(), property: property(), nearest: None },
         ObjectError::PropertyTwice { class: class(), property: property() },
         ObjectError::ClassExists { class: class() },
         ObjectError::PropertyExists { class: class(), property: property() },

@@ -18,6 +18,7 @@ fn causes() -> Vec<FileErrorCause> {
         FileErrorCause::Exists,
         FileErrorCause::PermissionDenied,
         FileErrorCause::InUse,
+        FileErrorCause::OpenHere,
         FileErrorCause::NotFastness,
         FileErrorCause::NewerFormat { found: 3, supported: 1 },
         damaged(Damage::Seal),
@@ -55,8 +56,9 @@ fn errors() -> Vec<Error> {
         Error::Argument(ArgumentError::TooManyTrees),
         Error::Schema(SchemaError::StringTooLong { bytes: 16_777_200 }),
         Error::Config(ConfigError::FileNameEmpty),
-        Error::Object(ObjectError::ClassUnknown { class: "Person".to_owned() }),
+        Error::Object(ObjectError::ClassUnknown { class: "Person".to_owned(), nearest: None }),
         Error::Instance(InstanceError::Closed { path: path.clone() }),
+        Error::app(io::Error::other("the app's own text")),
     ];
     files.chain(others).collect()
 }

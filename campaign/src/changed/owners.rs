@@ -153,8 +153,10 @@ mod tests {
     fn every_module_of_the_store_has_an_owner_of_its_own() {
         // Files that every module uses belong to all of `core/src`.
         let shared = [
+            "app_error.rs",
             "error.rs",
             "error_kind.rs",
+            "error_text.rs",
             "format_doc.rs",
             "lib.rs",
             "sorted.rs",

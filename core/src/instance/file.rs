@@ -3,7 +3,7 @@
 use super::error::InstanceError;
 use super::holder::ThreadNumber;
 use crate::conc::Mutex;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::object::{Database, DatabaseOptions, Snapshot, Subscription, Transaction};
 use crate::txn::Store;
 
@@ -73,11 +73,11 @@ impl File {
     }
 
     /// Runs a transaction, and commits it unless `body` fails.
-    pub(super) fn transact<T>(
+    pub(super) fn try_transact<T, E: From<Error>>(
         &self,
         caller: Caller,
-        body: impl FnOnce(&mut Transaction) -> Result<T>,
-    ) -> Result<T> {
+        body: impl FnOnce(&mut Transaction) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         self.require_no_transaction(caller.thread)?;
         let mut txn = self.database(caller).write()?;
         *self.writing.lock() = Some(caller.thread);

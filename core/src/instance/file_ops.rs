@@ -147,7 +147,7 @@ impl FileOpener {
     fn lock_exclusive(&self, path: &Path) -> Result<Option<Box<dyn VfsFile>>> {
         match open_locked(&**self.vfs(), path, Lock::Exclusive) {
             Ok(Opened::Locked(file)) => Ok(Some(file)),
-            Ok(Opened::InUse) => Err(Error::file(path, FileErrorCause::InUse)),
+            Ok(Opened::InUse { is_here }) => Err(Error::in_use(path, is_here)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(path, &error)),
         }

@@ -148,8 +148,9 @@ impl FileRegistry {
     /// # Errors
     /// [`InstanceError::StillOpen`]; [`InstanceError::AtWork`],
     /// [`InstanceError::BlockingForbidden`]; [`crate::FileErrorCause::InUse`] if another process
-    /// has the file open; otherwise as the system reports. After an error the file exists, or is
-    /// durably deleted, or is deleted until a crash.
+    /// has the file open, [`crate::FileErrorCause::OpenHere`] if a snapshot of this one has;
+    /// otherwise as the system reports. After an error the file exists, or is durably deleted, or
+    /// is deleted until a crash.
     pub fn delete(&self, configuration: &Configuration) -> Result<bool> {
         self.state.exclusively(configuration, || {
             let in_memory = configuration.storage() == StorageMode::Memory;

@@ -59,10 +59,22 @@ impl Instance {
     /// for another thread's transaction and must not; [`Error::ReadOnly`]; otherwise as
     /// [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        self.try_transact(body)
+    }
+
+    /// Runs a transaction as [`Instance::transact`] does. If `body` fails, its error comes back as
+    /// it was; it may be of any type that an [`Error`] converts into.
+    ///
+    /// # Errors
+    /// As [`Instance::transact`].
+    pub fn try_transact<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&mut Transaction) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         self.with(|file, caller| {
             let _mark = self.state.mark_in_transaction(caller.thread);
-            file.transact(caller, body)
-        })
+            Ok(file.try_transact(caller, body))
+        })?
     }
 
     /// Subscribes to changes, and returns the snapshot from which the subscription starts. It

@@ -170,7 +170,7 @@ fn table<'a>(catalog: &'a Catalog, id: &ObjectId) -> Option<&'a Arc<ClassTable>>
 }
 
 /// Returns how two versions of a list differ.
-fn lists(before: &[Element], after: &[Element]) -> ListChanges {
+pub(super) fn lists(before: &[Element], after: &[Element]) -> ListChanges {
     let mut changes = ListChanges::default();
     let mut places: Vec<(ElementId, usize)> =
         before.iter().enumerate().map(|(at, element)| (element.id, at)).collect();
@@ -199,7 +199,7 @@ fn lists(before: &[Element], after: &[Element]) -> ListChanges {
 }
 
 /// Returns a longest increasing subsequence of distinct numbers (patience sorting).
-fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
+pub(super) fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
     // For each length, the index of the least number that ends an increasing subsequence.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(numbers.len());

@@ -3,8 +3,9 @@
 use super::shared::{Shared, Snapshot};
 use super::transaction::Transaction;
 use crate::conc::Arc;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::txn::{Durability, Store};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// An open database. Clones share it; it is closed when the last clone and the last transaction are
 /// dropped. Snapshots may outlive it.
@@ -36,6 +37,10 @@ pub struct Database {
     pub(super) shared: Arc<Shared>,
     pub(super) store: Store,
 }
+
+// Locks are not poisoned, and a panic within a transaction rolls it back.
+impl UnwindSafe for Database {}
+impl RefUnwindSafe for Database {}
 
 impl Database {
     /// Takes a snapshot of the last commit.
@@ -72,9 +77,10 @@ impl Database {
     /// Runs `body` in a transaction and commits it; if `body` fails, nothing is changed.
     ///
     /// # Errors
-    /// The error of `body`; as [`Database::write`] and [`Transaction::commit`].
+    /// The error of `body`, which may carry one of the app: see [`Error::app`]; as
+    /// [`Database::write`] and [`Transaction::commit`].
     pub fn transact<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
-        self.transact_with(Durability::Immediate, body)
+        self.try_transact(body)
     }
 
     /// Runs `body` in a transaction and commits it with the durability that is asked for.
@@ -86,6 +92,64 @@ impl Database {
         durability: Durability,
         body: impl FnOnce(&mut Transaction) -> Result<T>,
     ) -> Result<T> {
+        self.try_transact_with(durability, body)
+    }
+
+    /// Runs `body` in a transaction and commits it; if `body` fails, nothing is changed, and its
+    /// error comes back as it was. The error may be of any type that an [`Error`] converts into:
+    /// one of the app, `Box<dyn std::error::Error>` or that of a crate.
+    ///
+    /// ```
+    /// use fastness::object::{Database, DatabaseOptions};
+    /// use fastness::schema::{Class, Property, Scalar, Schema};
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// enum AppError {
+    ///     AccountEmpty { missing: i64 },
+    ///     Store(fastness::Error),
+    /// }
+    ///
+    /// impl From<fastness::Error> for AppError {
+    ///     fn from(error: fastness::Error) -> Self {
+    ///         Self::Store(error)
+    ///     }
+    /// }
+    ///
+    /// let balance = Property::new("balance", Scalar::Int)?.required();
+    /// let schema = Schema::new([Class::new("Account")?.with(balance)])?;
+    /// let options = DatabaseOptions::schema(schema, 0);
+    /// let database = Database::in_memory(&fastness::StoreOptions::new(), &options)?;
+    /// let account = database.transact(|txn| txn.create("Account"))?;
+    ///
+    /// let paid = database.try_transact(|txn| {
+    ///     txn.set(&account, "balance", -5)?;
+    ///     Err::<(), _>(AppError::AccountEmpty { missing: 5 })
+    /// });
+    /// assert_eq!(paid, Err(AppError::AccountEmpty { missing: 5 }));
+    /// let snapshot = database.snapshot()?;
+    /// assert_eq!(snapshot.object(&account)?.unwrap().get("balance")?, 0.into());
+    /// # Ok::<(), fastness::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The error of `body`; as [`Database::write`] and [`Transaction::commit`].
+    pub fn try_transact<T, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&mut Transaction) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.try_transact_with(Durability::Immediate, body)
+    }
+
+    /// Runs `body` as [`Database::try_transact`] does, and commits with the durability that is
+    /// asked for.
+    ///
+    /// # Errors
+    /// As [`Database::try_transact`].
+    pub fn try_transact_with<T, E: From<Error>>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&mut Transaction) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let mut txn = self.write()?;
         let outcome = body(&mut txn)?;
         txn.commit_with(durability)?;

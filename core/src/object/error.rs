@@ -12,6 +12,8 @@ pub enum ObjectError {
     ClassUnknown {
         /// Name that was given.
         class: String,
+        /// The class whose name is nearest, if one is near.
+        nearest: Option<String>,
     },
     /// The class has no such property.
     PropertyUnknown {
@@ -19,6 +21,8 @@ pub enum ObjectError {
         class: String,
         /// Name that was given.
         property: String,
+        /// The property whose name is nearest, if one is near.
+        nearest: Option<String>,
     },
     /// A property is given twice.
     PropertyTwice {
@@ -163,11 +167,12 @@ impl ObjectError {
 impl fmt::Display for ObjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ClassUnknown { class } => {
-                write!(f, "there is no class `{class}`; check the name and the schema")
+            Self::ClassUnknown { class, nearest } => {
+                write!(f, "there is no class `{class}`; {}", Hint(nearest.as_deref()))
             }
-            Self::PropertyUnknown { class, property } => {
-                write!(f, "`{class}` has no property `{property}`; check the name and the schema")
+            Self::PropertyUnknown { class, property, nearest } => {
+                let hint = Hint(nearest.as_deref());
+                write!(f, "`{class}` has no property `{property}`; {hint}")
             }
             Self::PropertyTwice { class, property } => {
                 write!(f, "`{class}.{property}` is given twice; give it once")
@@ -229,6 +234,18 @@ impl fmt::Display for ObjectError {
             Self::ListTooLong { class, property } => {
                 write!(f, "`{class}.{property}` would take more than 64 MiB; use objects instead")
             }
+        }
+    }
+}
+
+/// The remedy for a name that does not exist.
+struct Hint<'a>(Option<&'a str>);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nearest) => write!(f, "did you mean `{nearest}`?"),
+            None => f.write_str("check the name and the schema"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Looking classes and properties up by name, and the refusals of what does not exist or fit.
 
+use super::nearest::nearest;
 use crate::conc::Arc;
 use crate::error::{Error, ObjectError, Result};
 use crate::schema::{PropertyType, Scalar, SchemaError, check_binary, check_string};
@@ -8,12 +9,15 @@ use crate::unit::PRIMARY_KEY_BYTES_MAX;
 
 /// Returns the table of a class.
 pub(super) fn class<'c>(catalog: &'c Catalog, class: &str) -> Result<&'c Arc<ClassTable>> {
-    catalog.table(class).ok_or_else(|| ObjectError::ClassUnknown { class: class.to_owned() }.into())
+    catalog.table(class).ok_or_else(|| {
+        let names = catalog.tables().map(|table| table.name.as_str());
+        ObjectError::ClassUnknown { class: class.to_owned(), nearest: nearest(class, names) }.into()
+    })
 }
 
 /// Returns the table of a class by its number.
 pub(super) fn class_numbered(catalog: &Catalog, id: ClassId) -> Result<&Arc<ClassTable>> {
-    let unknown = || ObjectError::ClassUnknown { class: format!("number {}", id.0) };
+    let unknown = || ObjectError::ClassUnknown { class: format!("number {}", id.0), nearest: None };
     catalog.table_numbered(id).ok_or_else(|| unknown().into())
 }
 
@@ -21,7 +25,8 @@ pub(super) fn class_numbered(catalog: &Catalog, id: ClassId) -> Result<&Arc<Clas
 pub(super) fn property<'t>(table: &'t ClassTable, name: &str) -> Result<&'t Column> {
     table.column(name).ok_or_else(|| {
         let (class, property) = (table.name.clone(), name.to_owned());
-        ObjectError::PropertyUnknown { class, property }.into()
+        let nearest = nearest(name, table.columns.iter().map(Column::name));
+        ObjectError::PropertyUnknown { class, property, nearest }.into()
     })
 }
 

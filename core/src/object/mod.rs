@@ -5,14 +5,17 @@
 //! are changed by `crate::table`; this module decides what an app may do, reports changes to
 //! subscriptions, and hands operations to the commit hook.
 //!
-//! Files, from the top; each imports only from those above it: `commit_hook`, `lookup` names and
-//! refusals, `view` reading, `filter`, `query_plan`, `query`, `changes`, `queues`, `signal`,
-//! `shared` the state of a database, `transaction`, `lists`, `write_properties`, `alter` writing,
-//! `options`, `database`, `opening`, `subscribe`.
+//! Files, from the top; each imports only from those above it: `commit_hook`, `nearest` mistyped
+//! names, `lookup` names and refusals, `view` reading, `filter`, `query_plan`, `query`, `changes`,
+//! `queues`, `signal`, `feeds`, `shared` the state of a database, `transaction`, `lists`,
+//! `write_properties`, `alter` writing, `options`, `database`, `opening`, `subscribe`, `follower`,
+//! `result_changes`, `live_rows`, `live_query`, `live_object`.
 //!
 //! - B1 Every operation answers as the model does.
 //! - B2 A link leads to an object that exists, or to none.
 //! - B3 A refused operation changes nothing.
+//! - B16 An error of the app that a callback returns comes back unchanged, and nothing of the
+//!   transaction is committed.
 //! - M6 An opening changes the schema atomically.
 //! - Q1 A query answers the same whichever way it finds the objects that it reads.
 //! - W1 The changes of a commit are exactly the differences between the objects before it and after
@@ -22,6 +25,12 @@
 //! - W3 A commit hands its operations to the hook in order and exactly once. A dropped transaction
 //!   delivers nothing. The writes of the hook commit atomically with the transaction.
 //! - W4 After a commit that changed objects is visible, every subscription is woken.
+//! - W6 The result that a subscriber has applied equals the answer of its query on the snapshot of
+//!   the report.
+//! - W7 A live result reports every object that commits changed since the report before, and no
+//!   other, unless the report says that it was collapsed.
+//! - W8 A live result keeps a bounded number of keys however late its subscriber is, and no writer
+//!   waits for the subscriber.
 //!
 //! Specification: docs/objects.md. Model: `models::objects`. Checks:
 //! `sim::check::{objects, schema, queries, observers}`.
@@ -45,15 +54,22 @@ mod commit_hook;
 mod compiled;
 mod database;
 pub(crate) mod error;
+mod feeds;
 mod filter;
+mod follower;
 mod lists;
+mod live_object;
+mod live_query;
+mod live_rows;
 mod lookup;
+mod nearest;
 mod opening;
 mod options;
 mod query;
 mod query_plan;
 mod query_walk;
 mod queues;
+mod result_changes;
 mod shared;
 mod signal;
 mod subscribe;
@@ -76,9 +92,12 @@ pub use commit_hook::{PendingCommit, ReplicaHook};
 pub use database::Database;
 pub use filter::{CompareOp, Filter, StringOp};
 pub use lists::ListMut;
+pub use live_object::{LiveList, LiveObject, ObjectChanges};
+pub use live_query::{LivePlan, LiveQuery};
 pub use options::{DatabaseOptions, Migration};
 pub use query::Query;
 pub use query_plan::{Order, QueryPlan};
+pub use result_changes::ResultChanges;
 pub use shared::Snapshot;
 pub use subscribe::Subscription;
 pub use transaction::Transaction;

@@ -60,7 +60,7 @@ use std::cmp::Ordering;
 #[derive(Clone, Debug)]
 pub struct Query<'a> {
     pub(super) objects: Objects<'a>,
-    filter: Option<Arc<Filter>>,
+    pub(super) filter: Option<Arc<Filter>>,
     pub(super) sort: Vec<(String, Order)>,
     pub(super) distinct: Vec<String>,
     pub(super) limit: Option<usize>,
@@ -68,9 +68,10 @@ pub struct Query<'a> {
 }
 
 /// An object that was found, with what it is sorted by.
-struct Hit {
-    key: ObjectKey,
-    by: Vec<Value<'static>>,
+#[derive(Clone, Debug)]
+pub(super) struct Hit {
+    pub(super) key: ObjectKey,
+    pub(super) by: Vec<Value<'static>>,
 }
 
 impl<'a> Objects<'a> {
@@ -318,7 +319,7 @@ impl<'a> Query<'a> {
     }
 
     /// Finds what is sorted by.
-    fn sort_paths(&self) -> Result<Vec<PropertyPath<'a>>> {
+    pub(super) fn sort_paths(&self) -> Result<Vec<PropertyPath<'a>>> {
         self.sort.iter().map(|(path, _)| self.sortable(path)).collect()
     }
 
@@ -350,11 +351,9 @@ impl<'a> Query<'a> {
         if let Some(found) = self.first_in_order()? {
             return Ok(found);
         }
+        let all: Vec<_> = paths.iter().chain(&distinct).collect();
         self.each(&mut |row| {
-            let all = paths.iter().chain(&distinct);
-            let by = all.map(|path| view.one(path, row)).collect::<Result<_>>()?;
-            let key = ObjectKey::from_bytes(row.key).ok_or_else(|| view.tables.malformed())?;
-            found.push(Hit { key, by });
+            found.push(view.hit(&all, row)?);
             Ok(found.len() < enough)
         })?;
         found.sort_by(|one, two| self.order(one, two));
@@ -372,6 +371,41 @@ impl<'a> Query<'a> {
         Ok(found.into_iter().map(|found| found.key).collect())
     }
 
+    /// Returns the objects in their order, whichever are equal and however many there are.
+    pub(super) fn hits(&self) -> Result<Vec<Hit>> {
+        let (view, paths) = (self.view(), self.sort_paths()?);
+        let (all, mut found): (Vec<_>, _) = (paths.iter().collect(), Vec::new());
+        self.each(&mut |row| {
+            found.push(view.hit(&all, row)?);
+            Ok(true)
+        })?;
+        found.sort_by(|one, two| self.order(one, two));
+        Ok(found)
+    }
+
+    /// Returns an object if it exists and meets the condition.
+    pub(super) fn hit(
+        &self,
+        condition: Option<&Compiled<'a>>,
+        paths: &[PropertyPath<'a>],
+        key: &ObjectKey,
+    ) -> Result<Option<Hit>> {
+        let (view, key) = (self.view(), key.to_bytes());
+        let Some(record) = self.objects.tree.get(&key)? else { return Ok(None) };
+        let row = RecordRef { key: &key, record: &record };
+        if let Some(condition) = condition
+            && !condition.meets(&view, row)?
+        {
+            return Ok(None);
+        }
+        view.hit(&paths.iter().collect::<Vec<_>>(), row).map(Some)
+    }
+
+    /// Compares the places of two objects in the result.
+    pub(super) fn place(&self, one: &Hit, two: &Hit) -> Ordering {
+        self.order(one, two).then_with(|| one.key.cmp(&two.key))
+    }
+
     fn order(&self, one: &Hit, two: &Hit) -> Ordering {
         for ((_, order), (one, two)) in self.sort.iter().zip(one.by.iter().zip(&two.by)) {
             let ordering = match order {
@@ -387,6 +421,13 @@ impl<'a> Query<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Reads what an object is sorted by.
+    fn hit(&self, paths: &[&PropertyPath<'a>], row: RecordRef<'_>) -> Result<Hit> {
+        let by = paths.iter().map(|path| self.one(path, row)).collect::<Result<_>>()?;
+        let key = ObjectKey::from_bytes(row.key).ok_or_else(|| self.tables.malformed())?;
+        Ok(Hit { key, by })
+    }
+
     /// Reads the one value that a path over single links leads to.
     fn one(&self, path: &[ColumnRef<'a>], row: RecordRef<'_>) -> Result<Value<'static>> {
         let value = std::cell::RefCell::new(Value::Null);

@@ -2,6 +2,7 @@
 
 use super::changes::Changes;
 use super::commit_hook::HookKind;
+use super::feeds::Feeds;
 use super::queues::Queues;
 use super::signal::Signals;
 use super::view::{Object, Objects, View};
@@ -12,6 +13,7 @@ use crate::table::{Catalog, MAIN, ObjectId, TableReader};
 use crate::txn::{self, ReadSource, Store};
 use crate::unit::CommitId;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// The state that the clones of a database share.
 pub(super) struct Shared {
@@ -31,6 +33,14 @@ pub(super) struct Shared {
 pub(super) struct Observers {
     pub(super) queues: Queues<Changes>,
     pub(super) signals: Signals,
+    pub(super) feeds: Feeds,
+}
+
+impl Observers {
+    /// Tells whether anything waits for the changes of commits.
+    pub(super) fn any(&self) -> bool {
+        self.queues.any() || self.feeds.any()
+    }
 }
 
 /// The objects of one commit, to read on any thread. It never changes.
@@ -39,6 +49,10 @@ pub struct Snapshot {
     pub(super) snapshot: txn::StoreSnapshot,
     pub(super) catalog: Arc<Catalog>,
 }
+
+// Nothing in it changes but caches.
+impl UnwindSafe for Snapshot {}
+impl RefUnwindSafe for Snapshot {}
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -70,7 +70,8 @@ impl Signals {
 }
 
 impl Signal {
-    fn wake(&self) {
+    /// Wakes the subscription. The caller holds no lock, and its commit is visible.
+    pub(super) fn wake(&self) {
         let (callback, task) = {
             let mut woken = self.woken.lock();
             self.changed.notify_all();

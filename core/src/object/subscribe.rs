@@ -67,15 +67,20 @@ impl Database {
     pub fn subscribe(&self) -> Result<(Snapshot, Subscription)> {
         // First, so that no commit of the queue is without its wake-up.
         let signal = self.shared.observers.signals.begin();
-        let (queue, snapshot) = self.shared.observers.queues.begin(|| {
-            match self.store().sync() {
-                // A database without writers has none to wait for.
-                Ok(_) | Err(Error::ReadOnly { .. }) => self.snapshot(),
-                Err(error) => Err(error),
-            }
-        })?;
+        let settle = || self.settled_snapshot();
+        let (queue, snapshot) = self.shared.observers.queues.begin(settle)?;
         let (shared, from) = (Arc::clone(&self.shared), snapshot.commit());
         Ok((snapshot, Subscription { shared, queue, signal, from }))
+    }
+
+    /// Waits for the current write transaction and until all commits are durable, and takes a
+    /// snapshot.
+    pub(super) fn settled_snapshot(&self) -> Result<Snapshot> {
+        match self.store().sync() {
+            // A database without writers has none to wait for.
+            Ok(_) | Err(Error::ReadOnly { .. }) => self.snapshot(),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 use super::changes::{Changes, Compared};
 use super::commit_hook::{HookKind, PendingCommit};
+use super::feeds::{self, PushedCommit};
 use super::lookup::{check_target, check_type, class_numbered, not_found};
 use super::shared::Shared;
 use super::view::{Object, Objects, View};
@@ -57,7 +58,7 @@ impl Transaction {
         if matches!(shared.hook, Some(HookKind::Replica(_))) {
             tables.record()?;
         }
-        let touched = shared.observers.queues.any().then(BTreeSet::new);
+        let touched = shared.observers.any().then(BTreeSet::new);
         if touched.is_some() {
             tables.watch_lists();
         }
@@ -87,17 +88,25 @@ impl Transaction {
         if let Some(hook) = hook.as_ref().filter(|_| !fault::on(Fault::Ob12)) {
             self.call(hook)?;
         }
-        let changes = self.changes()?;
-        let Self { shared, tables, operations, is_remote, .. } = self;
+        let (changes, has_new_schema) = (self.changes()?, self.tables.has_new_catalog());
+        let Self { shared, tables, operations, is_remote, touched, .. } = self;
         let (txn, catalog) = tables.finish()?;
         let staged = txn.stage(durability)?;
         let (commit, has_changes) = (staged.commit(), !changes.is_empty());
+        let mut feeds = Vec::new();
+        if touched.is_some() && (has_changes || has_new_schema) {
+            let visible = shared.store.snapshot().commit();
+            let changes = &changes;
+            let pushed = PushedCommit { commit, visible, changes, has_new_schema };
+            feeds = shared.observers.feeds.push(&pushed);
+        }
         if has_changes {
             shared.observers.queues.push(commit, Changes { commit, is_remote, ..changes });
         }
         staged.finish().map_err(|failure| {
-            if has_changes && failure.is_rolled_back() {
+            if failure.is_rolled_back() {
                 shared.observers.queues.retract(commit);
+                feeds::retract(&feeds, commit);
             }
             Error::from(failure)
         })?;
@@ -105,6 +114,7 @@ impl Transaction {
         if has_changes {
             shared.observers.signals.wake();
         }
+        feeds::wake(&feeds);
         fault::object::call_late(commit, hook.as_ref(), &operations, &shared.store)
     }
 
@@ -202,7 +212,9 @@ impl Transaction {
 
     /// Marks the transaction as failed if an outcome is an error other than a refusal.
     pub(crate) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        let refused = |error: &Error| matches!(error, Error::Object(_) | Error::Schema(_));
+        // An error of the app says nothing about the tables.
+        let refused =
+            |error: &Error| matches!(error, Error::Object(_) | Error::Schema(_) | Error::App(_));
         let failed = outcome.as_ref().is_err_and(|error| !refused(error));
         self.failed |= failed && !fault::on(Fault::Fs08);
         outcome

@@ -1,5 +1,5 @@
-//! Limits of the parts of a list, which a writer keeps, and of the steps of a query. A reader does
-//! not depend on them.
+//! Limits of the parts of a list, which a writer keeps, of the steps of a query, and of the changes
+//! kept for a live result. A reader does not depend on them.
 //!
 //! The checks run under lower limits, so that short plans meet each of them.
 //!
@@ -14,7 +14,7 @@
 /// own.
 pub(super) const CHUNK_BYTES_MAX: usize = 1024;
 
-/// Limits of the parts of a list, and of the steps of a query.
+/// Limits of the parts of a list, of the steps of a query, and of changes kept for a live result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Longest chunk, in bytes of its elements. A chunk of less than a quarter is merged with a
@@ -27,6 +27,8 @@ pub struct Limits {
     pub segment_chunks: usize,
     /// Entries of an index that a query walks before it decides for another plan.
     pub index_entries: usize,
+    /// Keys of changed objects that are kept for a live result.
+    pub pending_keys: usize,
 }
 
 impl Limits {
@@ -36,12 +38,18 @@ impl Limits {
         flat_chunks: 64,
         segment_chunks: 120,
         index_entries: 64,
+        pending_keys: 1 << 16,
     };
 
     /// Limits that a few elements or objects meet.
     #[cfg(any(test, feature = "inspect"))]
-    pub const LOW: Self =
-        Self { chunk_bytes: 96, flat_chunks: 6, segment_chunks: 8, index_entries: 4 };
+    pub const LOW: Self = Self {
+        chunk_bytes: 96,
+        flat_chunks: 6,
+        segment_chunks: 8,
+        index_entries: 4,
+        pending_keys: 6,
+    };
 }
 
 /// Returns the limits of this thread.

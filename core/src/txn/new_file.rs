@@ -54,7 +54,7 @@ impl<'a> TemporaryFile<'a> {
         let path = temporary_path(target);
         match create_locked(vfs, &path).map_err(|e| Error::io(target, &e))? {
             Opened::Locked(file) => Ok((Self { vfs, target, path, renamed: false }, file)),
-            Opened::InUse => Err(Error::file(target, FileErrorCause::InUse)),
+            Opened::InUse { is_here } => Err(Error::in_use(target, is_here)),
         }
     }
 

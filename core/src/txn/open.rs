@@ -27,8 +27,9 @@ pub(crate) fn open(options: &StoreOptions, path: &Path, mode: OpenMode) -> Resul
         OpenMode::Write => Lock::Exclusive,
     };
     let opened = open_locked(&*options.vfs, path, lock).map_err(|e| Error::io(path, &e))?;
-    let Opened::Locked(file) = opened else {
-        return Err(Error::file(path, FileErrorCause::InUse));
+    let file = match opened {
+        Opened::Locked(file) => file,
+        Opened::InUse { is_here } => return Err(Error::in_use(path, is_here)),
     };
     let resolved = options.vfs.resolve(path).map_err(|e| Error::io(path, &e))?;
     let prelude = read_prelude(&*file, path)?;

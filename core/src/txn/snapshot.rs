@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::tree::{Bytes, Range, SalvageIter, TreeState};
 use crate::unit::CommitId;
 use std::ops::RangeBounds;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A read view of one commit. It never changes, and any thread can read it. Taking and cloning one
 /// costs the same for every size of the file.
@@ -21,6 +22,10 @@ pub struct Tree<'a> {
     state: &'a CommitState,
     tree: Arc<TreeState>,
 }
+
+// Nothing in it changes but caches.
+impl UnwindSafe for StoreSnapshot {}
+impl RefUnwindSafe for StoreSnapshot {}
 
 impl StoreSnapshot {
     pub(crate) const fn new(state: Pinned<CommitState>) -> Self {

@@ -21,6 +21,7 @@ use crate::page::FORMAT_VERSION;
 use crate::unit::CommitId;
 use crate::vfs::{MemoryVfs, Vfs};
 use std::any::Any;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 
 /// An open store. Clones share it; it is closed when the last clone and the last transaction are
@@ -33,6 +34,10 @@ pub struct Store {
     /// This handle waits for the writer lock.
     waits: bool,
 }
+
+// Locks are not poisoned, and a panic within a transaction rolls it back.
+impl UnwindSafe for Store {}
+impl RefUnwindSafe for Store {}
 
 /// Facts about a file and its trees.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,7 +20,8 @@ pub struct Link<T> {
 
 /// An object that was found: what it held at that moment, and a link to it.
 ///
-/// It derefs to the struct. Changing it does not change the file; [`Link::update`] does.
+/// It derefs to the struct. [`Stored::update`] changes the object in the file, and this with it;
+/// [`Stored::delete`] deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored<T> {
     link: Link<T>,
@@ -50,6 +51,10 @@ impl<T> Stored<T> {
     #[must_use]
     pub const fn link(&self) -> &Link<T> {
         &self.link
+    }
+
+    pub(super) fn replace(&mut self, object: T) {
+        self.object = object;
     }
 
     /// Returns what the object held.

@@ -18,6 +18,7 @@
 mod field;
 mod link;
 mod linked;
+mod live;
 mod objects;
 mod query;
 
@@ -26,6 +27,7 @@ pub use fastness_derive::Object;
 pub use field::{Counter, ElementType, Field, ScalarType};
 pub use link::{Link, Stored};
 pub use linked::backlinks_property;
+pub use live::LiveQuery;
 pub use objects::Objects;
 pub use query::Query;
 

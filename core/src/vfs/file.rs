@@ -5,13 +5,52 @@ use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The operating system's file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsVfs;
 
 #[derive(Debug)]
-struct OsFile(File);
+struct OsFile {
+    file: File,
+    /// The mark of its lock.
+    lock: OnceLock<LockedHere>,
+}
+
+/// Device and number of a file.
+type FileNumber = (u64, u64);
+
+/// The files whose locks this process holds, once for each handle. It serves the texts of errors.
+static LOCKED: Mutex<Vec<FileNumber>> = Mutex::new(Vec::new());
+
+/// Marks a file as locked by this process, until it is dropped.
+#[derive(Debug)]
+struct LockedHere(FileNumber);
+
+fn locked_files() -> MutexGuard<'static, Vec<FileNumber>> {
+    LOCKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LockedHere {
+    fn new(number: FileNumber) -> Self {
+        locked_files().push(number);
+        Self(number)
+    }
+}
+
+impl Drop for LockedHere {
+    fn drop(&mut self) {
+        let mut files = locked_files();
+        if let Some(at) = files.iter().position(|number| *number == self.0) {
+            files.swap_remove(at);
+        }
+    }
+}
+
+fn file_number(metadata: &Metadata) -> FileNumber {
+    (metadata.dev(), metadata.ino())
+}
 
 impl Vfs for OsVfs {
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn VfsFile>> {
@@ -33,7 +72,7 @@ impl Vfs for OsVfs {
         }
         let file = options.open(path)?;
         check_regular(&file.metadata()?)?;
-        Ok(Box::new(OsFile(file)))
+        Ok(Box::new(OsFile { file, lock: OnceLock::new() }))
     }
 
     fn rename(&self, source: &Path, target: &Path) -> io::Result<()> {
@@ -67,53 +106,62 @@ impl Vfs for OsVfs {
 
 impl VfsFile for OsFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(bytes, offset)
+        self.file.read_at(bytes, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(bytes, offset)
+        self.file.write_at(bytes, offset)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_len(&self, len_bytes: u64) -> io::Result<()> {
-        self.0.set_len(len_bytes)
+        self.file.set_len(len_bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn try_lock(&self, lock: Lock) -> io::Result<bool> {
         let outcome = match lock {
-            Lock::Shared => self.0.try_lock_shared(),
-            Lock::Exclusive => self.0.try_lock(),
+            Lock::Shared => self.file.try_lock_shared(),
+            Lock::Exclusive => self.file.try_lock(),
         };
         match outcome {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                let number = file_number(&self.file.metadata()?);
+                self.lock.get_or_init(|| LockedHere::new(number));
+                Ok(true)
+            }
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(e)) => Err(e),
         }
     }
 
+    fn is_locked_here(&self) -> bool {
+        let number = self.file.metadata().map(|metadata| file_number(&metadata));
+        number.is_ok_and(|number| locked_files().contains(&number))
+    }
+
     fn name_count(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.nlink())
+        Ok(self.file.metadata()?.nlink())
     }
 
     fn take_permissions(&self, path: &Path) -> io::Result<()> {
-        let (ours, theirs) = (self.0.metadata()?, std::fs::metadata(path)?);
+        let (ours, theirs) = (self.file.metadata()?, std::fs::metadata(path)?);
         if (ours.uid(), ours.gid()) != (theirs.uid(), theirs.gid()) {
-            std::os::unix::fs::fchown(&self.0, Some(theirs.uid()), Some(theirs.gid()))?;
+            std::os::unix::fs::fchown(&self.file, Some(theirs.uid()), Some(theirs.gid()))?;
         }
-        self.0.set_permissions(theirs.permissions())
+        self.file.set_permissions(theirs.permissions())
     }
 
     fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let ours = self.0.metadata()?;
+        let ours = self.file.metadata()?;
         match std::fs::metadata(path) {
-            Ok(named) => Ok(named.dev() == ours.dev() && named.ino() == ours.ino()),
+            Ok(named) => Ok(file_number(&named) == file_number(&ours)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e),
         }

@@ -19,7 +19,10 @@ pub(crate) enum Opened {
     /// The file is open, locked, and has this name.
     Locked(Box<dyn VfsFile>),
     /// Another opener holds the lock.
-    InUse,
+    InUse {
+        /// The opener is in this process.
+        is_here: bool,
+    },
 }
 
 /// Attempts to lock a file whose name moves meanwhile; after these it counts as in use.
@@ -34,13 +37,13 @@ pub(crate) fn open_locked(vfs: &dyn Vfs, path: &Path, lock: Lock) -> io::Result<
     for _ in 0..TRIES_MAX {
         let file = vfs.open(path, access)?;
         if !file.try_lock(lock)? {
-            return Ok(Opened::InUse);
+            return Ok(Opened::InUse { is_here: file.is_locked_here() });
         }
         if fault::on(Fault::Fs37) || file.is_at(path)? {
             return Ok(Opened::Locked(file));
         }
     }
-    Ok(Opened::InUse)
+    Ok(Opened::InUse { is_here: false })
 }
 
 /// Creates an empty file at `path` and locks it. A file that a crash left there, or a link, is
@@ -59,7 +62,7 @@ pub(crate) fn create_locked(vfs: &dyn Vfs, path: &Path) -> io::Result<Opened> {
             Err(e) => return Err(e),
         };
         if !file.try_lock(Lock::Exclusive)? {
-            return Ok(Opened::InUse);
+            return Ok(Opened::InUse { is_here: file.is_locked_here() });
         }
         if !file.is_at(path)? {
             continue;
@@ -71,5 +74,5 @@ pub(crate) fn create_locked(vfs: &dyn Vfs, path: &Path) -> io::Result<Opened> {
         // Its lock is held, so no other creator uses the name.
         vfs.remove(path)?;
     }
-    Ok(Opened::InUse)
+    Ok(Opened::InUse { is_here: false })
 }

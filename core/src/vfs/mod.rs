@@ -8,6 +8,7 @@
 //! - V3 A lock belongs to an open file, and is released when the file is dropped, even if its name
 //!   has changed.
 //! - V6 A path to anything but a regular file is refused at once.
+//! - V7 An opener whom a lock refuses learns whether this process holds the lock.
 
 mod file;
 mod locked;
@@ -133,6 +134,12 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// Errors of the system.
     fn try_lock(&self, lock: Lock) -> io::Result<bool>;
+
+    /// Returns whether this process holds a lock of the file, through another handle. The answer is
+    /// for the text of an error only.
+    fn is_locked_here(&self) -> bool {
+        false
+    }
 
     /// Returns the number of names that lead to this file: hard links.
     ///

@@ -7,7 +7,7 @@ use fastness::config::{App, Callback, CompactionPolicy, Configuration};
 use fastness::instance::{FileRegistry, SyncError};
 use fastness::object::{Database, DatabaseOptions};
 use fastness::schema::{Class, Property, Scalar, Schema};
-use fastness::{Durability, Result, StoreOptions, Time};
+use fastness::{Durability, Error, Result, StoreOptions, Time};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,6 +125,7 @@ impl Caller {
         self.call("is_same", || instance.is_same(&instance));
         drop(self.call("snapshot", || instance.snapshot()));
         drop(self.call("transact", || instance.transact(|_| Ok(()))));
+        drop(self.call("try_transact", || instance.try_transact(|_| Ok::<_, Error>(()))));
         drop(self.call("subscribe", || instance.subscribe()));
         drop(self.call("write_copy", || instance.write_copy(self.unused("plain"))));
         let encrypted = self.unused("encrypted");
@@ -144,13 +145,39 @@ impl Caller {
         drop(self.call("transact_with", || {
             database.transact_with(Durability::None, |txn| txn.create("Note").map(drop))
         }));
+        drop(self.call("try_transact", || database.try_transact(|_| Ok::<_, Error>(()))));
+        drop(self.call("try_transact_with", || {
+            database.try_transact_with(Durability::None, |_| Ok::<_, Error>(()))
+        }));
         self.call("store", || database.store().clone());
+        self.call_live();
         let Ok((_, subscription)) = self.call("subscribe", || database.subscribe()) else { return };
         drop(self.call("try_recv", || subscription.try_recv()));
         drop(self.call("recv", || subscription.recv(Duration::ZERO)));
         let mut context = Context::from_waker(Waker::noop());
         self.call("poll_recv", || subscription.poll_recv(&mut context).is_ready());
         self.call("on_commit", || subscription.on_commit(|| {}));
+    }
+
+    fn call_live(&self) {
+        let database = &self.database;
+        let Ok(snapshot) = database.snapshot() else { return };
+        let Ok(notes) = snapshot.objects("Note") else { return };
+        self.call("explain_live", || notes.query().explain_live().is_ok());
+        let query = notes.query().limit(2);
+        let Ok((_, mut live)) = self.call("subscribe", || query.subscribe(database)) else {
+            return;
+        };
+        self.call("ids", || live.ids());
+        self.call("len", || live.len());
+        self.call("is_empty", || live.is_empty());
+        drop(self.call("try_recv", || live.try_recv()));
+        drop(self.call("recv", || live.recv(Duration::ZERO)));
+        let mut context = Context::from_waker(Waker::noop());
+        self.call("poll_recv", || live.poll_recv(&mut context).is_ready());
+        self.call("on_commit", || live.on_commit(|| {}));
+        let Some(id) = live.ids().pop() else { return };
+        drop(self.call("subscribe_object", || database.subscribe_object(&id)));
     }
 
     fn call_store(&self) {
@@ -217,6 +244,7 @@ fn public_functions() -> BTreeSet<String> {
         "instance/handle.rs",
         "instance/reset.rs",
         "object/database.rs",
+        "object/live_query.rs",
         "object/subscribe.rs",
         "txn/store.rs",
     ] {

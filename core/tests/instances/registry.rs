@@ -253,7 +253,7 @@ fn delete_does_not_take_a_file_from_a_snapshot_or_from_another_registry() {
     let snapshot = instance.snapshot().unwrap();
     drop(instance);
     let in_use = |outcome: Result<bool, Error>| match outcome {
-        Err(Error::File { cause: FileErrorCause::InUse, .. }) => {}
+        Err(Error::File { cause: FileErrorCause::OpenHere, .. }) => {}
         outcome => panic!("{outcome:?}"),
     };
     in_use(test_app.instances.delete(&plain));

@@ -257,7 +257,7 @@ fn an_action_on_an_open_file_is_done_later() {
     let store = StoreOptions::new().open(synced.path()).unwrap();
     let started = FileRegistry::open(&other, StoreOptions::new()).unwrap();
     let outcome = &started.executed_at_start()[0].outcome;
-    assert!(matches!(outcome, Err(Error::File { cause: FileErrorCause::InUse, .. })));
+    assert!(matches!(outcome, Err(Error::File { cause: FileErrorCause::OpenHere, .. })));
     drop(store);
     assert!(started.execute(&synced).unwrap());
     assert!(reset.backup_file().exists());

@@ -104,6 +104,7 @@ fn refused(error: Error, promises: InvariantIds) -> Result<FileErrorCause, Viola
                 | FileErrorCause::Exists
                 | FileErrorCause::PermissionDenied
                 | FileErrorCause::InUse
+                | FileErrorCause::OpenHere
                 | FileErrorCause::NoSpace
                 | FileErrorCause::Io(_)
         )

@@ -53,6 +53,12 @@ pub(super) const B13: Invariant = promise(
     "Verification reports every index entry, back-link, list, out-of-line value and number that \
      contradicts the objects, and reports nothing else.",
 );
+pub(super) const B16: Invariant = promise(
+    "B16",
+    "An error of the app's own that one of its callbacks returns - of a transaction, a migration, \
+     initial data, a commit hook - comes back to the caller unchanged, and nothing of the \
+     transaction is committed.",
+);
 pub(super) const C1: Invariant =
     promise("C1", "A page that a durable commit or a live snapshot reaches is never written.");
 pub(super) const C2: Invariant = promise(
@@ -334,6 +340,16 @@ pub(super) const W3: Invariant = promise(
 );
 pub(super) const W4: Invariant =
     promise("W4", "After a commit that changed objects is visible, every subscription is woken.");
+pub(super) const W6: Invariant = promise(
+    "W6",
+    "The result that a subscriber has applied equals the answer of its query on the snapshot of \
+     the report.",
+);
+pub(super) const W7: Invariant = promise(
+    "W7",
+    "A live result reports every object that commits changed since the report before, and no \
+     other, unless the report says that it was collapsed.",
+);
 pub(super) const SY1: Invariant =
     promise("SY1", "Replicas with one cursor and nothing pending show the same state.");
 pub(super) const SY2: Invariant =

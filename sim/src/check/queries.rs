@@ -1,15 +1,17 @@
 //! Queries: every query plan gives the answer of the model.
 
 use super::compare::CheckError;
+use super::core_query::core_query;
 use super::definition::{Check, Distribution, Violation};
+use super::live_results::LiveResults;
 use super::objects::bridge;
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4};
+use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4, W4, W6, W7};
 use fastness::Error;
 use fastness::inspect::{limits, visits};
-use fastness::object::{CompareOp, Filter, Order, Query, QueryPlan, StringOp, View};
+use fastness::object::{Query, QueryPlan, View};
 use fastness_models::object_query::{
     CompareOp as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
     StringOp as ModelTextTest,
@@ -20,8 +22,8 @@ use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "queries",
-    about: "queries with and without an index, compared with a full scan",
-    invariants: &[Q1, Q2, Q3, Q4, B1, B2, B4, B5, B6, B8, B13, A4],
+    about: "queries with and without an index, compared with a full scan, and live results",
+    invariants: &[Q1, Q2, Q3, Q4, W4, W6, W7, B1, B2, B4, B5, B6, B8, B13, A4],
     marks: &[
         "wrote through another database over the store",
         "found by the primary key",
@@ -43,6 +45,14 @@ pub(super) const CHECK: Check = Check {
         "index look-up without results",
         "query refused",
         "queried within a transaction",
+        "a live result changed",
+        "objects of a live result moved",
+        "a late live result was collapsed",
+        "a live result looked at what changed",
+        "the first of a live result changed",
+        "a live result of distinct objects",
+        "a live result followed links",
+        "a live result was refused by other classes",
     ],
     distribution: Distribution {
         mix: &[
@@ -56,6 +66,7 @@ pub(super) const CHECK: Check = Check {
             (OpKind::ListEdit, 2),
             (OpKind::ChangeSchema, 1),
             (OpKind::Query, 40),
+            (OpKind::Observe, 16),
             (OpKind::Commit, 5),
             (OpKind::Abort, 1),
             (OpKind::Reopen, 1),
@@ -79,23 +90,41 @@ const VISITS_OF_ENTRY: usize = 6;
 /// Objects that are created together: enough for an index to name more than a query walks.
 const FILL: u8 = 60;
 
-/// Queries between changes.
-struct QueryCheck;
+/// Queries between changes, and live results.
+struct QueryCheck(LiveResults);
 
 impl ObjectCheck for QueryCheck {
     const INVARIANT: &'static str = Q1.id;
 
     fn begin(_harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
-        Ok(Self)
+        Ok(Self(LiveResults::default()))
     }
 
     fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
-        match op.kind {
+        if matches!(op.kind, OpKind::Reopen | OpKind::Kill | OpKind::PowerLoss) {
+            self.release(harness)?;
+        }
+        let before = harness.committed.clone();
+        let acted = match op.kind {
             OpKind::Query => query(harness, op),
+            OpKind::Observe => self.0.act(harness, op),
             OpKind::Fill => fill(harness, op),
             OpKind::ChangeSchema => super::schema::change_schema(harness, op),
             _ => harness.act(op),
+        };
+        // Also if a step after the commit failed.
+        if before != harness.committed {
+            self.0.committed(&before, &harness.committed)?;
         }
+        acted
+    }
+
+    fn release(&mut self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
+        self.0.release(harness)
+    }
+
+    fn end(mut self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
+        self.release(harness)
     }
 }
 
@@ -106,78 +135,6 @@ fn fill(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
         harness.act(Op::new(OpKind::Create, [op.a, key, op.c]))?;
     }
     Ok(())
-}
-
-/// Translates a condition of the model.
-fn filter(view: &View<'_>, held: &ModelFilter) -> Result<Filter, Error> {
-    let all = |parts: &[ModelFilter]| {
-        parts.iter().map(|part| filter(view, part)).collect::<Result<Vec<_>, _>>()
-    };
-    Ok(match held {
-        ModelFilter::And(parts) => Filter::And(all(parts)?),
-        ModelFilter::Or(parts) => match one_of(view, parts)? {
-            Some(filter) => filter,
-            None => Filter::Or(all(parts)?),
-        },
-        ModelFilter::Not(part) => filter(view, part)?.not(),
-        ModelFilter::Text(path, how, text, case_insensitive) => {
-            let how = match how {
-                ModelTextTest::Is => StringOp::Is,
-                ModelTextTest::Begins => StringOp::Begins,
-                ModelTextTest::Ends => StringOp::Ends,
-                ModelTextTest::Contains => StringOp::Contains,
-            };
-            let (path, text) = (path.clone(), text.clone());
-            Filter::Text { path, how, text, case_insensitive: *case_insensitive }
-        }
-        ModelFilter::Compare(path, how, value) => {
-            let how = match how {
-                ModelComparison::Equal => CompareOp::Equal,
-                ModelComparison::NotEqual => CompareOp::NotEqual,
-                ModelComparison::Less => CompareOp::Less,
-                ModelComparison::LessOrEqual => CompareOp::LessOrEqual,
-                ModelComparison::Greater => CompareOp::Greater,
-                ModelComparison::GreaterOrEqual => CompareOp::GreaterOrEqual,
-            };
-            let value = bridge::core_value(view, value)?;
-            Filter::Compare { path: path.clone(), how, value }
-        }
-    })
-}
-
-/// Translates comparisons of one path for equality with some values.
-fn one_of(view: &View<'_>, parts: &[ModelFilter]) -> Result<Option<Filter>, Error> {
-    let Some(ModelFilter::Compare(path, ModelComparison::Equal, _)) = parts.first() else {
-        return Ok(None);
-    };
-    let mut values = Vec::new();
-    for part in parts {
-        match part {
-            ModelFilter::Compare(held, ModelComparison::Equal, value) if held == path => {
-                values.push(bridge::core_value(view, value)?);
-            }
-            _ => return Ok(None),
-        }
-    }
-    // An odd number stays a chain of alternatives.
-    Ok((values.len() % 2 == 0).then(|| Filter::one_of(path.as_str(), values)))
-}
-
-/// Translates a query of the model.
-fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Error> {
-    let mut made = view.objects(&query.class)?.query();
-    if let Some(held) = &query.filter {
-        made = made.filter(filter(view, held)?);
-    }
-    for (path, is_descending) in &query.sort {
-        let order = if *is_descending { Order::Descending } else { Order::Ascending };
-        made = made.sort(path.as_str(), order);
-    }
-    made = made.distinct(query.distinct.iter().map(String::as_str));
-    Ok(match query.limit {
-        Some(limit) => made.limit(limit),
-        None => made,
-    })
 }
 
 /// Runs one query with every plan.

@@ -5,14 +5,15 @@ use super::definition::{Check, Distribution, Violation};
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
+use super::objects::own_error::OwnError;
 use super::objects::{bridge, compare};
-use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, C2, C8, C11, C13, M6, M7, Q2};
+use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, B16, C2, C8, C11, C13, M6, M7, Q2};
 use super::world::file;
 use crate::Rng;
 use crate::fs::{Disk, Fault, Injection, SimFs};
+use fastness::Error;
 use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::{Class, SchemaError, SchemaMode};
-use fastness::{Error, ObjectError};
 use fastness_models::object_schema::SchemaChange;
 use fastness_models::objects::{DatabaseState, Key, ObjectRefusal, Value};
 use fastness_models::{Op, OpKind};
@@ -26,7 +27,7 @@ const CALLS_MAX: u32 = 60;
 pub(super) const CHECK: Check = Check {
     name: "schema",
     about: "schema changes with existing objects, and migrations with a crash at every call",
-    invariants: &[M6, M7, B1, B2, B4, C2, C8, C11, C13, B5, B6, B8, B13, Q2, A4],
+    invariants: &[M6, M7, B1, B2, B4, B16, C2, C8, C11, C13, B5, B6, B8, B13, Q2, A4],
     marks: &[
         "wrote through another database over the store",
         "primary key added to existing objects",
@@ -197,7 +198,9 @@ fn mark(harness: &mut ObjectHarness<'_>, change: &SchemaChange) {
 /// A migration: its changes, the wanted schema, and the expected result.
 struct Migration {
     changes: Vec<SchemaChange>,
+    /// The migration fails with an error of the app.
     fails: bool,
+    number: u8,
     mode: SchemaMode,
     wanted: DatabaseState,
     /// None if the opening is refused.
@@ -217,7 +220,7 @@ impl Migration {
                 apply(migration.new_txn(), change)?;
             }
             if self.fails {
-                return Err(ObjectError::ClassUnknown { class: "App".into() }.into());
+                return Err(Error::app(OwnError::Number(self.number)));
             }
             Ok(())
         };
@@ -239,6 +242,7 @@ impl Migration {
     fn refuses(&self, error: &Error) -> bool {
         match self.mode {
             SchemaMode::Additive => matches!(error, Error::Schema(SchemaError::Mismatch { .. })),
+            _ if self.fails => error.as_app() == Some(&OwnError::Number(self.number)),
             _ => matches!(error, Error::Object(_)),
         }
     }
@@ -255,12 +259,12 @@ fn plan(harness: &ObjectHarness<'_>, op: Op) -> Migration {
             changes.push(change);
         }
     }
-    let runs = Cell::new(0);
+    let (runs, number) = (Cell::new(0), op.b);
     if harness.domain.is_synced() {
         let mode = SchemaMode::Additive;
         wanted.version = wanted.version.map(|version| (version + u64::from(op.b % 4)).max(1) - 1);
         let after = harness.committed.added(&wanted);
-        return Migration { changes, fails: false, mode, wanted, after, runs };
+        return Migration { changes, fails: false, number, mode, wanted, after, runs };
     }
     wanted.version = wanted.version.map(|version| version + 1 + u64::from(op.b % 3));
     if op.a % 8 == 1 {
@@ -268,7 +272,7 @@ fn plan(harness: &ObjectHarness<'_>, op: Op) -> Migration {
         wanted.classes.values_mut().for_each(|class| class.objects.clear());
         wanted.numbers = harness.committed.numbers;
         let (mode, after) = (SchemaMode::ResetFile, Some(wanted.clone()));
-        return Migration { changes: Vec::new(), fails: false, mode, wanted, after, runs };
+        return Migration { changes: Vec::new(), fails: false, number, mode, wanted, after, runs };
     }
     if op.a % 8 == 3 {
         let classes: Vec<String> = wanted.classes.keys().cloned().collect();
@@ -276,11 +280,11 @@ fn plan(harness: &ObjectHarness<'_>, op: Op) -> Migration {
             wanted.retype_key(&classes[rng.below(classes.len())]);
         }
         let (mode, after) = (SchemaMode::Automatic, harness.committed.automatic(&wanted).ok());
-        return Migration { changes: Vec::new(), fails: false, mode, wanted, after, runs };
+        return Migration { changes: Vec::new(), fails: false, number, mode, wanted, after, runs };
     }
     let fails = op.a.is_multiple_of(4);
     let after = (!fails).then(|| wanted.clone());
-    Migration { changes, fails, mode: SchemaMode::Manual, wanted, after, runs }
+    Migration { changes, fails, number, mode: SchemaMode::Manual, wanted, after, runs }
 }
 
 /// Opens the file with other classes, with a crash at every call.
@@ -305,6 +309,10 @@ fn migrate(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     match (&opened, &migration.after) {
         (Ok(_), Some(after)) => harness.committed = after.clone(),
         (Err(error), None) if migration.refuses(error) => {}
+        (Err(error), None) if migration.fails => {
+            let text = format!("a migration that fails with an error of the app gives {error}");
+            return Err(Violation::new(B16.id, text).into());
+        }
         (outcome, after) => {
             let text = format!("a migration to {after:?}; opening gives {outcome:?}");
             return Err(Violation::new(M6.id, text).into());

@@ -8,11 +8,12 @@ mod fault_injector;
 pub(super) mod harness;
 pub(super) mod lifecycle;
 pub(super) mod object_check;
+pub(super) mod own_error;
 mod structs;
 
 use super::compare::CheckError;
 use super::promises::{
-    A4, B1, B2, B3, B4, B5, B6, B8, B9, B13, C2, C3, C5, C8, C9, C11, C12, C13, D4, Q2,
+    A4, B1, B2, B3, B4, B5, B6, B8, B9, B13, B16, C2, C3, C5, C8, C9, C11, C12, C13, D4, Q2,
 };
 use crate::check::definition::{Check, Distribution};
 use fastness_models::{Op, OpKind};
@@ -23,7 +24,7 @@ pub(super) const CHECK: Check = Check {
     name: "objects",
     about: "objects, links and lists against their model, with crashes in every commit",
     invariants: &[
-        B1, B2, B3, B4, B5, B9, C2, C3, C5, C8, C9, C11, C12, C13, D4, B6, B8, B13, Q2, A4,
+        B1, B2, B3, B4, B5, B9, B16, C2, C3, C5, C8, C9, C11, C12, C13, D4, B6, B8, B13, Q2, A4,
     ],
     marks: &[
         "wrote through another database over the store",
@@ -39,6 +40,7 @@ pub(super) const CHECK: Check = Check {
         "crash during a commit: kept",
         "read a snapshot of an older commit",
         "aborted after drawing numbers",
+        "an error of the app rolled a transaction back",
         "opened with its own classes",
         "opened with classes of structs",
         "struct created an object",
@@ -96,6 +98,10 @@ impl ObjectCheck for ObjectsCheck {
     }
 
     fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
-        harness.act(op)
+        harness.act(op)?;
+        match op.kind {
+            OpKind::Abort => own_error::end_a_transaction(harness, op),
+            _ => Ok(()),
+        }
     }
 }
