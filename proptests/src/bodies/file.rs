@@ -315,9 +315,10 @@ pub fn file_seeds() -> Vec<Vec<u8>> {
 
 /// Returns files that no writer makes.
 fn hostile_seeds(encrypted: bool) -> Vec<Vec<u8>> {
-    let image = || Image::of_file(&make(encrypted, [10, 9_000, 1], true), encrypted);
+    let bytes = make(encrypted, [10, 9_000, 1], true);
+    let image = || Image::of_file(&bytes, encrypted);
     let (mut pages, mut values) = (image(), image());
-    share_pages(&mut pages);
+    share_pages(&mut pages, leaf(&bytes, encrypted));
     share_values(&mut values);
     let sparse = [47, 48].map(|bits| {
         let mut sparse = image();
@@ -328,10 +329,25 @@ fn hostile_seeds(encrypted: bool) -> Vec<Vec<u8>> {
     let mut images = vec![pages, values];
     images.extend(sparse);
     images.extend(many_commits(encrypted));
-    let mut pages_and_room = Image::of_file(&make_with_room(encrypted), encrypted);
-    share_pages(&mut pages_and_room);
+    let bytes = make_with_room(encrypted);
+    let mut pages_and_room = Image::of_file(&bytes, encrypted);
+    share_pages(&mut pages_and_room, leaf(&bytes, encrypted));
     images.push(pages_and_room);
     images.iter().map(Image::write).collect()
+}
+
+/// Returns the page of the first leaf of the first tree: a file also has leaves of older commits.
+fn leaf(bytes: &[u8], encrypted: bool) -> usize {
+    let vfs = fastness_testkit::in_memory_file(PLACE, bytes);
+    let store = options(&vfs, encrypted).open_read_only(PLACE).expect("a whole file");
+    let snapshot = store.snapshot();
+    let name = snapshot.tree_names().next().expect("a file with a tree").to_owned();
+    let dump = inspect::dump_file(&snapshot).expect("a whole file");
+    let page = dump.lines().find_map(|line| {
+        let (page, rest) = line.strip_prefix("page ")?.split_once(": leaf")?;
+        rest.contains(&format!(" of {name}")).then(|| page.parse().ok()).flatten()
+    });
+    page.expect("a tree has a leaf")
 }
 
 /// Returns files whose last commit has one of the highest numbers, or one beyond them, in a slot

@@ -28,13 +28,12 @@ const OVERFLOW_BYTES: usize = 4044;
 const LEVELS: u8 = 8;
 const CHILDREN: u16 = 100;
 
-/// Makes the root of a tree the top of branches whose children are all one page: a scan would visit
-/// the leaf 100 to the power of 8 times.
+/// Makes `leaf`, the root of a tree, the top of branches whose children are all one page: a scan
+/// would visit the leaf 100 to the power of 8 times.
 ///
 /// # Panics
-/// If the image has no leaf, or too few overflow pages for the branches.
-pub(super) fn share_pages(image: &mut Image) {
-    let leaf = pages_of(image, KIND_LEAF).next().expect("a file with entries has a leaf");
+/// If the image has too few overflow pages for the branches.
+pub(super) fn share_pages(image: &mut Image, leaf: usize) {
     let spare: Vec<_> = pages_of(image, KIND_OVERFLOW).take(usize::from(LEVELS)).collect();
     assert_eq!(spare.len(), usize::from(LEVELS), "the image has long values");
     put(image, spare[0], &leaf_of_short_values());
