@@ -148,9 +148,7 @@ faults! {
     Fs39 = "FS-39", "a writer that waits takes the lock out of its turn";
     Fs40 = "FS-40", "a thread that closes a circle of waits waits, too";
     Fs41 = "FS-41", "a commit copies the trees that it does not change";
-    Fs42 = "FS-42", "a page that two nodes lead to is relocated twice";
-    Fs43 = "FS-43", "a compaction copies a page as often as something leads to it";
-    Fs44 = "FS-44", "a commit may have a number that no opening reads";
+    Fs42 = "FS-42", "a commit may have a number that no opening reads";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

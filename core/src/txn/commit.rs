@@ -109,7 +109,7 @@ impl Committing<'_> {
             };
         }
         let commit = changes.base.commit().next();
-        if commit.0 >= NUMBERS_END && !fault::on(Fault::Fs44) {
+        if commit.0 >= NUMBERS_END && !fault::on(Fault::Fs42) {
             // No later opening would read it (D4).
             let path = changes.base.pager.path();
             return Err(Error::file(path, FileErrorCause::CommitLimit).into());

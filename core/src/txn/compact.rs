@@ -123,7 +123,7 @@ fn fill(
             bytes += ENTRY_BYTES + key.len() + value.len();
             if bytes >= BATCH_BYTES {
                 total += bytes as u64;
-                if total > total_max && !fault::on(Fault::Fs43) {
+                if total > total_max {
                     let root = tree.record().root.map_or(PageId(0), |pointer| pointer.page);
                     return Err(source.pager.damaged(root, Damage::Content));
                 }
