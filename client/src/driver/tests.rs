@@ -193,7 +193,7 @@ fn a_session_that_waits_for_a_token_says_why() {
     let events = Box::new(move |event| sender.send(event).unwrap_or_default());
     bench.driver.handle_message(Message::Open(user, "/~/x".into(), events, reply));
     let (id, _) = bench.requests.try_recv().unwrap();
-    let lost = HttpOutcome::failed(fastness_auth::NetworkError::Refused);
+    let lost = HttpOutcome::failed(NetworkError::Refused);
     bench.driver.handle_message(Message::Input(Input::Response(id, lost)));
     let Ok(SessionEvent::Waiting(error)) = heard.try_recv() else { panic!("U11: in silence") };
     assert!(error.is_retryable() && heard.try_recv().is_err());
