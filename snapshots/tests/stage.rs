@@ -67,6 +67,9 @@ fn client_later(output: ClientOutput<'_>) -> ClientOutput<'static> {
         ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
             ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
         }
+        ClientOutput::Answered { last_client_seq, chain_hash } => {
+            ClientOutput::Answered { last_client_seq, chain_hash }
+        }
         ClientOutput::Reset(code) => ClientOutput::Reset(code),
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,
         ClientOutput::DownloadComplete { number } => ClientOutput::DownloadComplete { number },

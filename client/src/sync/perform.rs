@@ -132,12 +132,18 @@ impl FileWorker {
                     self.parts.entry.listeners.notify(&SyncEvent::Ordered(outcome));
                 }
             }
-            FileEvent::Refused(client_seq, refusal) => {
-                self.parts.entry.listeners.notify(&SyncEvent::Refused { client_seq, refusal });
+            FileEvent::Refused(client_seq, refusal) => self.refused(client_seq, refusal),
+            FileEvent::Concluded(refused) => {
+                let refusal = Refusal { code: 0, operation: None };
+                refused.into_iter().for_each(|client_seq| self.refused(client_seq, refusal));
             }
             FileEvent::Reset(_) => return self.has_reset(),
         }
         Step::Continue(())
+    }
+
+    fn refused(&self, client_seq: u64, refusal: Refusal) {
+        self.parts.entry.listeners.notify(&SyncEvent::Refused { client_seq, refusal });
     }
 
     fn other(&mut self, output: ClientOutput<'_>, later: &mut Later) {
@@ -194,8 +200,7 @@ impl FileWorker {
             let Some(StoredReport { number, report }) = self.check(kept)? else { break };
             for ReportedRefusal { client_seq, code, operation } in report.refused().iter().copied()
             {
-                let refusal = Refusal { code, operation };
-                self.parts.entry.listeners.notify(&SyncEvent::Refused { client_seq, refusal });
+                self.refused(client_seq, Refusal { code, operation });
             }
             let completed = Arc::new(CompletedReset { report, backup: backup.take() });
             if let Some(after) = &self.parts.options.after {
@@ -259,6 +264,9 @@ fn detached(output: ClientOutput<'_>) -> Option<ClientOutput<'static>> {
         }
         ClientOutput::Reject { client_seq, code, operation, reason } => {
             ClientOutput::Reject { client_seq, code, operation, reason }
+        }
+        ClientOutput::Answered { last_client_seq, chain_hash } => {
+            ClientOutput::Answered { last_client_seq, chain_hash }
         }
         ClientOutput::Reset(code) => ClientOutput::Reset(code),
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,

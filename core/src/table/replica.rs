@@ -372,6 +372,15 @@ impl Tables {
         last.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
     }
 
+    /// Returns the last entry of a tree whose key is less than one.
+    ///
+    /// # Errors
+    /// If a page cannot be read or is damaged.
+    pub fn side_before(&self, at: SideKey<'_>) -> Result<Option<SideEntry>> {
+        let before = ReadSource::Txn(&self.txn).tree(at.tree).range(..at.key)?.next_back();
+        before.map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+    }
+
     /// Returns keys of a tree in order, from one on, at most so many.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
-//! Planted faults of the server replica: each is found by a test, in a process of its own.
+//! Planted faults of the replicas: each is found by a test, in a process of its own.
 //!
 //! `cargo test -p fastness-sync --features faults faults` plants them. A test that does not
 //! end has found its fault, too.
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 3] = [
+const FAULTS: [Planted; 7] = [
     Planted {
         id: "NR-01",
         about: "refused entries are kept without a bound",
@@ -26,6 +26,36 @@ const FAULTS: [Planted; 3] = [
         about: "a client that resets gets a snapshot that lacks entries of its user",
         promise: "SV8",
         test: ("server_sessions", "a_snapshot_without_an_entry_of_the_user_is_not_shared"),
+    },
+    Planted {
+        id: "NR-60",
+        about: "now and then an own entry undoes the pending ones behind it",
+        promise: "SY21",
+        test: (
+            "replicas::draining",
+            "an_acknowledgement_costs_as_much_however_many_entries_are_pending",
+        ),
+    },
+    Planted {
+        id: "NR-61",
+        about: "seqs of ordered entries are forgotten while pre-images name them",
+        promise: "SY20",
+        test: (
+            "replicas::fast_path",
+            "seqs_of_ordered_entries_are_kept_for_the_entries_that_were_pending",
+        ),
+    },
+    Planted {
+        id: "NR-62",
+        about: "an entry stays pending whose refusal only a copy of the file learned of",
+        promise: "SY17",
+        test: ("replicas::resets", "a_copy_concludes_that_an_entry_was_refused"),
+    },
+    Planted {
+        id: "NR-63",
+        about: "entries that the history may still bring count as refused",
+        promise: "SY4",
+        test: ("session", "links_that_are_cut_lose_nothing"),
     },
 ];
 

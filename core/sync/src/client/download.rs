@@ -84,7 +84,7 @@ pub struct Merged {
 /// Reason for which the server refused an entry for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Code of the protocol; 0 if the answer has not come yet.
+    /// Code of the protocol; 0 if the history shows the refusal, but not its reason.
     pub code: u16,
     /// Index of the operation, if it is about one.
     pub operation: Option<u32>,
@@ -177,13 +177,8 @@ impl Rebase<'_> {
     }
 
     fn is_pending(&self, client_seq: u64) -> Result<bool, Error> {
-        Ok(match &self.undone {
-            Some(pending) => pending.binary_search_by_key(&client_seq, number).is_ok(),
-            None => {
-                let at = SideKey { tree: PENDING, key: &number_key(client_seq) };
-                self.tables.side_get(at)?.is_some()
-            }
-        })
+        let at = SideKey { tree: PENDING, key: &number_key(client_seq) };
+        Ok(self.tables.side_get(at)?.is_some())
     }
 
     fn foreign(
@@ -198,7 +193,7 @@ impl Rebase<'_> {
         if !fault::on(Fault::Sn15) {
             self.meta.last_stamp = self.meta.last_stamp.max(stamp);
         }
-        if self.undone.is_none() && !self.is_disjoint(&author, &entry)? {
+        if !self.is_undone && !self.is_disjoint(&author, &entry)? {
             self.undo()?;
         }
         self.apply_entry(&author, &entry)?;
@@ -234,7 +229,7 @@ impl Rebase<'_> {
         seq: u64,
         (client_seq, stamp): (u64, u64),
     ) -> ClientResult<Option<EntryOutcome>> {
-        if self.undone.is_some() || !self.is_known {
+        if self.is_undone || !self.is_known || fault::client::is_thousandth(client_seq) {
             return Ok(None);
         }
         let first = pending::first(self.tables)?;
@@ -245,11 +240,8 @@ impl Rebase<'_> {
         if header.stamp != stamp {
             return Ok(None);
         }
-        if pending::is_far(self.tables, client_seq)? {
-            return Ok(None);
-        }
         let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };
-        pending::order_first(self.tables, &record, seq)?;
+        pending::order_first(self.tables, &record, (seq, self.meta.last_client_seq))?;
         TableState::new(self.tables, WINDOW_TREE).note_entry(&author)?;
         let (entry, mut outcomes) = (record.entry, record.outcomes);
         if outcomes.is_empty() {
@@ -266,12 +258,11 @@ impl Rebase<'_> {
         seq: u64,
         (client_seq, stamp): (u64, u64),
     ) -> ClientResult<EntryOutcome> {
-        let pending = self.undo()?;
-        let at = pending.binary_search_by_key(&client_seq, number).map_err(|_| BadDownload::Own)?;
-        for refused in pending.drain(..at).collect::<Vec<_>>() {
-            self.bury(&refused, Refusal { code: 0, operation: None })?;
-        }
-        let PendingEntry { entry, .. } = self.undo()?.pop_front().ok_or(BadDownload::Own)?;
+        self.undo()?;
+        self.bury_before(client_seq)?;
+        let first = pending::first(self.tables)?;
+        let first = first.filter(|first| first.client_seq == client_seq);
+        let PendingEntry { entry, .. } = first.ok_or(BadDownload::Own)?.into_entry();
         self.tables.txn_mut().tree(PENDING)?.remove(&number_key(client_seq))?;
         let header = header(&entry).ok_or_else(|| self.tables.damaged())?;
         let stamp = fault::client::own_stamp(stamp, header);
@@ -305,12 +296,10 @@ impl Rebase<'_> {
     /// Takes a pending entry out: the server refused it for ever.
     pub(super) fn refuse(&mut self, client_seq: u64, refusal: Refusal) -> Result<bool, Error> {
         if self.is_pending(client_seq)? {
-            let pending = self.undo()?;
-            let at = pending.binary_search_by_key(&client_seq, number);
-            let at = at.ok().map(fault::client::oldest);
-            let refused = at.and_then(|at| pending.remove(at));
+            self.undo()?;
+            let refused = pending::first_from(self.tables, fault::client::oldest(client_seq))?;
             let refused = refused.ok_or_else(|| self.tables.damaged())?;
-            self.bury(&refused, refusal)?;
+            self.bury(&refused.into_entry(), refusal)?;
             self.answer_refused()?;
             fault::client::reuse_number(&mut self.meta, client_seq);
             return Ok(true);
@@ -325,8 +314,28 @@ impl Rebase<'_> {
         Ok(is_new)
     }
 
+    /// Takes pending entries up to a number out: the history that could contain them is here.
+    pub(super) fn refuse_up_to(&mut self, client_seq: u64) -> Result<Vec<u64>, Error> {
+        self.undo()?;
+        let refused = self.bury_before(client_seq.saturating_add(1))?;
+        self.answer_refused()?;
+        Ok(refused)
+    }
+
+    /// Moves the pending entries before a number, which are undone, to the dead letters.
+    fn bury_before(&mut self, client_seq: u64) -> Result<Vec<u64>, Error> {
+        let mut refused = Vec::new();
+        while let Some(first) = pending::first(self.tables)?.filter(|it| it.client_seq < client_seq)
+        {
+            refused.push(first.client_seq);
+            self.bury(&first.into_entry(), Refusal { code: 0, operation: None })?;
+        }
+        Ok(refused)
+    }
+
     fn bury(&mut self, refused: &PendingEntry, refusal: Refusal) -> Result<(), Error> {
-        bury(self.tables, (self.meta.client, refused), refusal)
+        self.tables.txn_mut().tree(PENDING)?.remove(&number_key(refused.client_seq))?;
+        put_letter(self.tables, (self.meta.client, refused), refusal)
     }
 
     /// Forgets own entries that a backup contains. Those of each identity are in the order of seqs.
@@ -351,22 +360,16 @@ impl Rebase<'_> {
     }
 }
 
-/// Numbers order the pending entries.
-const fn number(pending: &PendingEntry) -> u64 {
-    pending.client_seq
-}
-
-/// Moves a pending entry of a client to the dead letters.
-pub(super) fn bury(
+/// Makes a dead letter of an entry of a client.
+pub(super) fn put_letter(
     tables: &mut Tables,
     (client, refused): (u32, &PendingEntry),
     refusal: Refusal,
 ) -> Result<(), Error> {
     let key = entry_key(client, refused.client_seq);
     forget_originals(tables, (client, refused.client_seq))?;
-    let txn = tables.txn_mut();
-    txn.tree(PENDING)?.remove(&number_key(refused.client_seq))?;
-    txn.tree(DEAD_LETTERS)?.insert(&key, &refusal.encode(&refused.entry)).map(drop)
+    let mut letters = tables.txn_mut().tree(DEAD_LETTERS)?;
+    letters.insert(&key, &refusal.encode(&refused.entry)).map(drop)
 }
 
 /// Returns the dead letter of a client's entry.

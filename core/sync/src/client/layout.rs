@@ -6,7 +6,7 @@
 pub(super) const META: &str = "sync/meta";
 /// Entries that the history does not contain yet, by number.
 pub(crate) const PENDING: &str = "sync/pending";
-/// Seqs of own entries that were ordered while later ones were pending, by number.
+/// Runs of own entries that were ordered while later ones were pending, by the first number.
 pub(super) const ORDERED: &str = "sync/ordered";
 /// Pre-images of pending entries that are too many to be beside them, by number and place.
 pub(super) const UNDO: &str = "sync/undo";

@@ -11,7 +11,7 @@
 //! - `error`: errors, and contradictions of a download.
 //! - `meta`, `layout`: identity, cursor and clock; names of trees and keys.
 //! - `outcome_bytes`: outcomes as they are stored.
-//! - `pending`: entries, and their way back.
+//! - `pending`, `ordered_runs`: entries, and their way back.
 //! - `write`: the entry of a commit.
 //! - `touched`: the objects of pending entries, in memory.
 //! - `rebase`: undo, change, redo.
@@ -36,6 +36,7 @@ mod fresh;
 mod layout;
 mod meta;
 mod old_state;
+mod ordered_runs;
 mod originals;
 mod outcome_bytes;
 mod own_entries;

@@ -5,16 +5,16 @@
 //!
 //! Format: docs/sync.md#client-file.
 
-use super::layout::{ORDERED, PENDING, UNDO, number_key, read_number, undo_key};
+use super::layout::{PENDING, UNDO, number_key, read_number, undo_key};
+use super::ordered_runs::{OrderedRun, OrderedRuns, clear_ordered, note_ordered};
 use super::outcome_bytes::{put_outcome, read_outcome};
 use crate::codec::{Reader, put_binary};
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::outcome::Outcome;
 use crate::table_state::{WINDOW_TREE, ordered};
 use fastness::Error;
 use fastness::table::{ObjectId, PreImage, SideKey, Tables};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// Most bytes of pre-images beside an entry; more have a tree of their own.
 const INLINE_BYTES_MAX: usize = 4096;
@@ -47,8 +47,8 @@ pub(super) struct PendingRecord {
 
 impl PendingRecord {
     /// Returns the entry with its number.
-    pub(super) fn entry(&self) -> PendingEntry {
-        PendingEntry { client_seq: self.client_seq, entry: self.entry.clone() }
+    pub(super) fn into_entry(self) -> PendingEntry {
+        PendingEntry { client_seq: self.client_seq, entry: self.entry }
     }
 
     fn read(key: &[u8], bytes: &[u8]) -> Option<Self> {
@@ -75,9 +75,13 @@ pub(super) fn entry_of(record: &[u8]) -> Option<&[u8]> {
 
 /// Returns the oldest pending entry.
 pub(super) fn first(tables: &Tables) -> Result<Option<PendingRecord>, Error> {
-    let Some((key, bytes)) = tables.side_next(SideKey { tree: PENDING, key: &[] }, &[])? else {
-        return Ok(None);
-    };
+    first_from(tables, 0)
+}
+
+/// Returns the oldest pending entry from a number on.
+pub(super) fn first_from(tables: &Tables, number: u64) -> Result<Option<PendingRecord>, Error> {
+    let found = tables.side_next(SideKey { tree: PENDING, key: &[] }, &number_key(number))?;
+    let Some((key, bytes)) = found else { return Ok(None) };
     PendingRecord::read(&key, &bytes).map(Some).ok_or_else(|| tables.damaged())
 }
 
@@ -89,13 +93,44 @@ pub(super) fn first_number(tables: &Tables) -> Result<Option<u64>, Error> {
 }
 
 /// Returns the pending entries, oldest first.
-pub(super) fn records(tables: &mut Tables) -> Result<Vec<PendingRecord>, Error> {
-    let mut found = Vec::new();
-    tables.side_each(SideKey { tree: PENDING, key: &[] }, &mut |tables, key, bytes| {
-        found.push(PendingRecord::read(key, bytes).ok_or_else(|| tables.damaged())?);
-        Ok(())
-    })?;
+pub(super) fn entries(tables: &Tables) -> Result<Vec<PendingEntry>, Error> {
+    let (mut walk, mut found) = (PendingWalk::new(false), Vec::new());
+    while let Some(record) = walk.next(tables)? {
+        found.push(record.into_entry());
+    }
     Ok(found)
+}
+
+/// A walk over the pending entries, one in memory at a time. They may be stored again meanwhile.
+pub(super) struct PendingWalk {
+    is_backward: bool,
+    at: Option<[u8; 8]>,
+}
+
+impl PendingWalk {
+    /// Begins with the oldest entry, or with the newest.
+    pub(super) const fn new(is_backward: bool) -> Self {
+        Self { is_backward, at: None }
+    }
+
+    /// Returns the next entry.
+    pub(super) fn next(&mut self, tables: &Tables) -> Result<Option<PendingRecord>, Error> {
+        let found = match self.at {
+            None if self.is_backward => tables.side_last(PENDING)?,
+            Some(at) if self.is_backward => {
+                tables.side_before(SideKey { tree: PENDING, key: &at })?
+            }
+            at => {
+                // A number with one byte more is greater, and less than the next number.
+                let from = at.map_or_else(Vec::new, |at| [&at[..], &[0]].concat());
+                tables.side_next(SideKey { tree: PENDING, key: &[] }, &from)?
+            }
+        };
+        let Some((key, bytes)) = found else { return Ok(None) };
+        let record = PendingRecord::read(&key, &bytes).ok_or_else(|| tables.damaged())?;
+        self.at = Some(number_key(record.client_seq));
+        Ok(Some(record))
+    }
 }
 
 /// An entry as it was applied.
@@ -239,17 +274,16 @@ fn remove_images(tables: &mut Tables, record: &PendingRecord) -> Result<(), Erro
     keys.iter().try_for_each(|key| undo.remove(key).map(drop))
 }
 
-/// Puts the pre-images of all pending entries back, newest first, and forgets them. Returns the
-/// objects that they belong to.
-pub(super) fn undo(tables: &mut Tables, pending: &[PendingRecord]) -> Result<Vec<ObjectId>, Error> {
-    let ordered_seqs = take_ordered(tables)?;
-    let seq_of = |client_seq: u64| ordered_seqs.get(&client_seq).copied();
-    let mut touched = Vec::new();
-    for age in 0..pending.len() {
-        let record = &pending[fault::client::oldest_first(pending.len() - 1 - age, age)];
-        let mut images = images(tables, record)?;
+/// Puts the pre-images of all pending entries back, newest first, and calls `touch` with the
+/// objects that they belong to. The records stay, with pre-images that are of no use any longer.
+pub(super) fn undo(tables: &mut Tables, touch: &mut dyn FnMut(ObjectId)) -> Result<(), Error> {
+    let ordered_runs = OrderedRuns::take(tables)?;
+    let seq_of = |client_seq: u64| ordered_runs.seq_of(client_seq);
+    let mut walk = PendingWalk::new(!fault::on(Fault::Sn42));
+    while let Some(record) = walk.next(tables)? {
+        let mut images = images(tables, &record)?;
         for StoredImage { tree, key, value } in &mut images {
-            touched.extend(tables.object_of(tree, key));
+            tables.object_of(tree, key).into_iter().for_each(&mut *touch);
             let Some(held) = value.as_mut().filter(|_| tree == WINDOW_TREE) else { continue };
             let newer = ordered(key, held, &seq_of).ok_or_else(|| tables.damaged())?;
             if let Cow::Owned(newer) = newer {
@@ -261,44 +295,17 @@ pub(super) fn undo(tables: &mut Tables, pending: &[PendingRecord]) -> Result<Vec
             key,
             value: value.as_deref(),
         }))?;
-        remove_images(tables, record)?;
+        remove_images(tables, &record)?;
     }
-    Ok(touched)
+    Ok(())
 }
 
-/// Takes the seqs of own entries that were ordered while later ones were pending.
-fn take_ordered(tables: &mut Tables) -> Result<BTreeMap<u64, u64>, Error> {
-    let mut seqs = BTreeMap::new();
-    tables.side_each(SideKey { tree: ORDERED, key: &[] }, &mut |tables, key, seq| {
-        let found = read_number(key).zip(read_number(seq));
-        let (client_seq, seq) = found.ok_or_else(|| tables.damaged())?;
-        seqs.insert(client_seq, seq);
-        Ok(())
-    })?;
-    if !seqs.is_empty() {
-        tables.txn_mut().tree(ORDERED)?.clear()?;
-    }
-    Ok(seqs)
-}
-
-/// Most own entries that are ordered one after the other without a rebase: their seqs are kept for
-/// the pre-images of later ones.
-const ORDERED_MAX: u64 = 4096;
-
-/// Tells whether as many own entries as may be were ordered since the last rebase.
-pub(super) fn is_far(tables: &Tables, client_seq: u64) -> Result<bool, Error> {
-    let first = tables.side_next(SideKey { tree: ORDERED, key: &[] }, &[])?;
-    let Some((key, _)) = first else { return Ok(false) };
-    let first = read_number(&key).ok_or_else(|| tables.damaged())?;
-    Ok(client_seq.saturating_sub(first) >= ORDERED_MAX)
-}
-
-/// Gives the oldest pending entry a seq, without undoing the later ones: the canonical state begins
-/// to contain what is in the working state already.
+/// Gives the oldest pending entry a seq, without undoing the later ones, of which `newest` is the
+/// last: the canonical state begins to contain what is in the working state already.
 pub(super) fn order_first(
     tables: &mut Tables,
     record: &PendingRecord,
-    seq: u64,
+    (seq, newest): (u64, u64),
 ) -> Result<(), Error> {
     let seq_of = |client_seq: u64| (client_seq == record.client_seq).then_some(seq);
     for StoredImage { tree, key, .. } in images(tables, record)? {
@@ -315,13 +322,14 @@ pub(super) fn order_first(
     remove_images(tables, record)?;
     let key = number_key(record.client_seq);
     tables.txn_mut().tree(PENDING)?.remove(&key)?;
-    if first_number(tables)?.is_some() {
+    match first_number(tables)? {
         // Pre-images of later entries may name the entry by its number.
-        tables.txn_mut().tree(ORDERED)?.insert(&key, &number_key(seq))?;
-    } else {
-        tables.txn_mut().tree(ORDERED)?.clear()?;
+        Some(oldest) => {
+            let run = OrderedRun { first: record.client_seq, last: record.client_seq, seq, newest };
+            note_ordered(tables, run, oldest)
+        }
+        None => clear_ordered(tables),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 
 use super::layout::{LOCAL, VERSION, index_key, read_index};
 use super::meta::ClientMeta;
-use super::pending::{self, AppliedEntry, PendingEntry};
+use super::pending::{self, AppliedEntry, PendingRecord, PendingWalk};
 use super::touched::{TouchedObjects, note_images};
 use crate::entry::{self, Entry, Header};
 use crate::fault::{self, Fault};
@@ -23,15 +23,15 @@ use crate::outcome::Outcome;
 use crate::table_state::{PurgeCursor, TableState, WINDOW_TREE, objects_of};
 use fastness::Error;
 use fastness::table::{ObjectId, Operation, SchemaChange, SideKey, Tables};
-use std::collections::VecDeque;
 
 /// A transaction that changes the canonical state.
 pub(super) struct Rebase<'t> {
     pub(super) tables: &'t mut Tables,
     pub(super) meta: ClientMeta,
-    /// The entries to apply again, oldest first, once they are undone.
-    pub(super) undone: Option<VecDeque<PendingEntry>>,
-    pub(super) touched: Vec<ObjectId>,
+    /// The pending entries are undone, and those that are left are applied again at the end.
+    pub(super) is_undone: bool,
+    /// Objects that may have changed; none without an observer.
+    pub(super) touched: Option<Vec<ObjectId>>,
     /// Objects of the pending entries.
     objects: &'t mut TouchedObjects,
     /// The objects and the outcomes are those of the pending entries.
@@ -48,43 +48,42 @@ pub(super) struct Pending<'t> {
     pub(super) objects: &'t mut TouchedObjects,
     /// Undoes them at once: for comparison.
     pub(super) is_slow: bool,
+    /// A subscription waits for the changes.
+    pub(super) is_observed: bool,
 }
 
 impl<'t> Rebase<'t> {
     /// Begins to change the canonical state.
     pub(super) fn begin(tables: &'t mut Tables, pending: Pending<'t>) -> Result<Self, Error> {
         drop(tables.end_recording()?);
-        let Pending { objects, is_slow } = pending;
+        let Pending { objects, is_slow, is_observed } = pending;
         let meta = ClientMeta::of(tables)?;
-        let touched = Vec::new();
+        let touched = is_observed.then(Vec::new);
         let mut is_known = objects.knows((meta.last_client_seq, meta.last_stamp));
         if pending::first_number(tables)?.is_none() {
             is_known = true;
             objects.clear();
         }
-        let (undone, has_foreign) = (None, false);
-        let mut rebase = Self { tables, meta, undone, touched, objects, is_known, has_foreign };
+        let (is_undone, has_foreign) = (false, false);
+        let mut rebase = Self { tables, meta, is_undone, touched, objects, is_known, has_foreign };
         if is_slow {
             rebase.undo()?;
         }
         Ok(rebase)
     }
 
-    /// Undoes the pending entries, unless they are undone; returns them, oldest first.
-    pub(super) fn undo(&mut self) -> Result<&mut VecDeque<PendingEntry>, Error> {
-        if self.undone.is_none() {
-            let records = pending::records(self.tables)?;
-            self.touched.append(&mut pending::undo(self.tables, &records)?);
+    /// Undoes the pending entries, unless they are undone. Those that are taken out of the tree
+    /// from now on are not applied again.
+    pub(super) fn undo(&mut self) -> Result<(), Error> {
+        if !self.is_undone {
+            let touched = &mut self.touched;
+            pending::undo(self.tables, &mut |object| {
+                touched.iter_mut().for_each(|touched| touched.push(object.clone()));
+            })?;
             self.objects.clear();
-            self.is_known = true;
-            let entries = records.into_iter();
-            let entries = entries.map(|record| {
-                let (client_seq, entry) = (record.client_seq, record.entry);
-                PendingEntry { client_seq, entry }
-            });
-            self.undone = Some(entries.collect());
+            (self.is_undone, self.is_known) = (true, true);
         }
-        Ok(self.undone.get_or_insert_default())
+        Ok(())
     }
 
     /// Tells whether an entry of another client can be applied beside the pending ones: it names
@@ -137,7 +136,8 @@ impl<'t> Rebase<'t> {
         if author.seq < PENDING_SEQ {
             state.note_entry(author)?;
         }
-        self.touched.append(&mut state.take_touched());
+        let mut changed = state.take_touched();
+        self.touched.iter_mut().for_each(|touched| touched.append(&mut changed));
         self.has_foreign |= author.seq < PENDING_SEQ;
         Ok(outcomes)
     }
@@ -181,22 +181,14 @@ impl<'t> Rebase<'t> {
     /// Applies the pending entries again if they were undone, and writes the metadata. Returns the
     /// objects that may have changed.
     pub(super) fn finish(mut self) -> Result<Vec<ObjectId>, Error> {
-        if self.has_foreign || self.undone.is_some() {
+        if self.has_foreign || self.is_undone {
             restore_local(self.tables)?;
         }
-        let undone = self.undone.take().unwrap_or_default();
-        for PendingEntry { client_seq, entry } in fault::client::newest_first(undone) {
-            let Some(header) = header(&entry) else { return Err(self.tables.damaged()) };
-            let author = working_author(&self.meta, header);
-            drop(self.tables.record()?);
-            let decoded = entry::decode(&entry).map_err(|_| self.tables.damaged())?;
-            let outcomes = self.apply_entry(&author, &decoded)?;
-            restore_local(self.tables)?;
-            let images = self.tables.end_recording()?;
-            self.note_names(&author, &decoded)?;
-            note_images(self.objects, client_seq, (&*self.tables, images.iter()));
-            let applied = AppliedEntry { client_seq, entry: &entry, outcomes: &outcomes };
-            pending::put(self.tables, &applied, images.iter())?;
+        if self.is_undone {
+            let mut walk = PendingWalk::new(fault::on(Fault::Sn24));
+            while let Some(record) = walk.next(self.tables)? {
+                self.redo(record)?;
+            }
         }
         if self.is_known {
             self.objects.set_mark((self.meta.last_client_seq, self.meta.last_stamp));
@@ -204,7 +196,23 @@ impl<'t> Rebase<'t> {
         if !fault::on(Fault::Sy13) {
             self.meta.put(self.tables)?;
         }
-        Ok(self.touched)
+        Ok(self.touched.unwrap_or_default())
+    }
+
+    /// Applies a pending entry to the working state, and stores it with its new pre-images.
+    fn redo(&mut self, record: PendingRecord) -> Result<(), Error> {
+        let PendingRecord { client_seq, entry, .. } = record;
+        let Some(header) = header(&entry) else { return Err(self.tables.damaged()) };
+        let author = working_author(&self.meta, header);
+        drop(self.tables.record()?);
+        let decoded = entry::decode(&entry).map_err(|_| self.tables.damaged())?;
+        let outcomes = self.apply_entry(&author, &decoded)?;
+        restore_local(self.tables)?;
+        let images = self.tables.end_recording()?;
+        self.note_names(&author, &decoded)?;
+        note_images(self.objects, client_seq, (&*self.tables, images.iter()));
+        let applied = AppliedEntry { client_seq, entry: &entry, outcomes: &outcomes };
+        pending::put(self.tables, &applied, images.iter())
     }
 }
 

@@ -4,7 +4,7 @@
 //! - SY4 A refused entry becomes a dead letter, also by a reset. No entry of a copy counts as
 //!   contained because another copy has used its number.
 
-use super::download::{DeadLetter, Refusal, bury, dead_letter};
+use super::download::{DeadLetter, Refusal, dead_letter, put_letter};
 use super::error::{BadDownload, ClientResult};
 use super::layout::{DEAD_LETTERS, NUMBERS, REFUSED, entry_key, read_entry_key};
 use super::meta::ClientMeta;
@@ -59,8 +59,9 @@ fn letters_after(tables: &mut Tables, meta: &ClientMeta) -> ClientResult<BTreeMa
     Ok(entries)
 }
 
-/// Moves the pending entries of a client that a snapshot names as refused to the dead letters, and
-/// gives dead letters without a reason theirs. Returns the refusals that are new.
+/// Makes dead letters of the pending entries of a client that a snapshot names as refused, and
+/// gives dead letters without a reason theirs. Returns the refusals that are new. The records of
+/// the entries stay for the undo.
 pub(super) fn take_refused(
     tables: &mut Tables,
     (client, pending): (u32, &mut Vec<PendingEntry>),
@@ -76,7 +77,8 @@ pub(super) fn take_refused(
                 _ => continue,
             },
         };
-        bury(tables, (client, &PendingEntry { client_seq, entry }), Refusal { code, operation })?;
+        let entry = PendingEntry { client_seq, entry };
+        put_letter(tables, (client, &entry), Refusal { code, operation })?;
         refused.push(ReportedRefusal { client_seq, code, operation });
     }
     Ok(refused)

@@ -178,6 +178,16 @@ impl ClientReplica {
         Ok(upload)
     }
 
+    /// Returns the number of the oldest pending entry; none if nothing is pending.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn first_pending(&self) -> ClientResult<Option<u64>> {
+        let first = self.database.store().snapshot().tree(PENDING).first()?;
+        let number = |key: &[u8]| read_number(key).ok_or_else(|| self.damaged());
+        Ok(first.map(|(key, _)| number(&key)).transpose()?)
+    }
+
     /// Applies a download. One that was applied before changes nothing.
     ///
     /// # Errors
@@ -201,6 +211,15 @@ impl ClientReplica {
     /// If the file cannot be read or written, or is damaged.
     pub fn refuse(&self, client_seq: u64, refusal: Refusal) -> ClientResult<bool> {
         self.rebase(|rebase| Ok(rebase.refuse(client_seq, refusal)?))
+    }
+
+    /// Takes the pending entries up to a number out: they were refused, because the file has the
+    /// history that could contain them. Returns their numbers.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn refuse_up_to(&self, client_seq: u64) -> ClientResult<Vec<u64>> {
+        self.rebase(|rebase| Ok(rebase.refuse_up_to(client_seq)?))
     }
 
     /// Gives the client the identity that it got from the server. One that it has already is kept.
@@ -232,7 +251,7 @@ impl ClientReplica {
         let mut txn = self.database.write()?;
         // The objects of the pending entries stay the same: the transaction is dropped.
         let mut objects = TouchedObjects::default();
-        let pending = Pending { objects: &mut objects, is_slow: true };
+        let pending = Pending { objects: &mut objects, is_slow: true, is_observed: false };
         let rebase = Rebase::begin(txn.tables(), pending)?;
         body(rebase.tables)
     }
@@ -279,7 +298,8 @@ impl ClientReplica {
     ) -> ClientResult<T> {
         let mut txn = self.database.write()?;
         let mut objects = self.clock.objects();
-        let pending = Pending { objects: &mut objects, is_slow: self.clock.is_slow() };
+        let (is_slow, is_observed) = (self.clock.is_slow(), txn.is_observed());
+        let pending = Pending { objects: &mut objects, is_slow, is_observed };
         let mut rebase = Rebase::begin(txn.tables(), pending)?;
         let outcome = body(&mut rebase)?;
         let meta = rebase.meta;

@@ -15,7 +15,7 @@ use super::meta::ClientMeta;
 use super::old_state::OldState;
 use super::originals::put_originals;
 use super::own_entries::{OldEntries, OwnEntry, own_entries};
-use super::pending::{self, AppliedEntry, PendingEntry, PendingRecord};
+use super::pending::{self, AppliedEntry};
 use super::rebase::{restore_local, working_author};
 use super::refusals::{is_copied, take_refused};
 use super::replica::ClientReplica;
@@ -238,8 +238,7 @@ impl<'t> Replacement<'t> {
         drop(tables.end_recording()?);
         let old = ClientMeta::of(tables)?;
         let cause = Cause::of_code(state.cause).ok_or(BadDownload::Snapshot)?;
-        let records = pending::records(tables)?;
-        let mut pending: Vec<PendingEntry> = records.iter().map(PendingRecord::entry).collect();
+        let mut pending = pending::entries(tables)?;
         let is_copied = cause == Cause::Cloned || is_copied(tables, (&old, &pending), snapshot)?;
         let refused = match is_copied {
             true => Vec::new(),
@@ -253,7 +252,7 @@ impl<'t> Replacement<'t> {
         each_operation(&own, &mut |operation| {
             states.record_order(&TableState::new(tables, WINDOW_TREE), operation)
         })?;
-        pending::undo(tables, &records)?;
+        pending::undo(tables, &mut |_| {})?;
         each_operation(&own, &mut |operation| {
             states.record_value(&TableState::new(tables, WINDOW_TREE), operation)
         })?;

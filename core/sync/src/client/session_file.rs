@@ -1,6 +1,8 @@
 //! A client's file behind a session: performs the outputs of a
 //! [`ClientSession`](crate::session::ClientSession), and gives their results.
 //!
+//! - SY17 An entry whose refusal only another copy of the file learned of is pending no longer once
+//!   the file has the history.
 //! - SY19 An entry is given to the session only if it is durable.
 //! - SV1 A file whose entries are not those that the server has gets a new identity.
 
@@ -10,11 +12,16 @@ use super::fresh::SnapshotPart;
 use super::replica::ClientReplica;
 use super::reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
 use crate::chain::chain_hash;
+use crate::fault;
 use crate::frame::{Code, Identity, Item};
 use crate::reset::{Cause, ResetReport};
 use crate::session::{Apply, ClientInput, ClientOutput, FileState, SnapshotBytes};
 use fastness::Key;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Bytes of entries in memory while a chain hash is computed.
+const CHAIN_BYTES: usize = 1 << 20;
 
 /// The file of a session, with the treatment of its resets.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub enum FileEvent<'a> {
     Ordered(Vec<EntryOutcome>),
     /// An own entry was refused.
     Refused(u64, Refusal),
+    /// Own entries were refused, as the history shows.
+    Concluded(Vec<u64>),
     /// A reset has ended.
     Reset(ResetReport),
 }
@@ -91,6 +100,10 @@ impl SessionFile {
                 }
             }
             ClientOutput::Acknowledge { chain_hash: None, .. } => {}
+            ClientOutput::Answered { last_client_seq, chain_hash } => {
+                let refused = self.conclude(last_client_seq, chain_hash)?;
+                return Ok((!refused.is_empty()).then_some(FileEvent::Concluded(refused)));
+            }
             ClientOutput::Reject { client_seq, code, operation, .. } => {
                 let refusal = Refusal { code: code.0, operation };
                 if self.replica.refuse(client_seq, refusal)? {
@@ -149,18 +162,38 @@ impl SessionFile {
         }
     }
 
+    /// Moves the pending entries up to a number to the dead letters: the file has the history that
+    /// could contain them. If the chain hash is another one, they are not those that were answered.
+    /// Returns their numbers.
+    fn conclude(&self, last_client_seq: u64, chain_hash: u64) -> ClientResult<Vec<u64>> {
+        let is_pending = self.replica.first_pending()?.is_some_and(|it| it <= last_client_seq);
+        let is_refused = is_pending && self.chain_up_to(last_client_seq)? == chain_hash;
+        if is_refused && !fault::planted("NR-62") {
+            return self.replica.refuse_up_to(last_client_seq);
+        }
+        Ok(Vec::new())
+    }
+
     /// Returns the chain hash of the own entries up to a number.
     fn chain_up_to(&self, last: u64) -> ClientResult<u64> {
         let meta = self.replica.meta()?;
-        let mut entries = self.replica.upload_after(meta.answered, usize::MAX)?.entries;
         // A refusal that came with the resume has taken its entry out of the pending ones.
         let letters = self.replica.dead_letters()?.into_iter();
         let letters = letters.filter(|letter| letter.client == meta.client);
         let later = letters.filter(|letter| letter.client_seq > meta.answered);
-        entries.extend(later.map(|letter| (letter.client_seq, letter.entry)));
-        entries.sort_by_key(|(number, _)| *number);
-        let answered = entries.iter().take_while(|(number, _)| *number <= last);
-        Ok(answered.fold(meta.chain_hash, |hash, (_, entry)| chain_hash(hash, entry)))
+        let mut refused: BTreeMap<u64, Vec<u8>> =
+            later.map(|letter| (letter.client_seq, letter.entry)).collect();
+        let (mut hash, mut after) = (meta.chain_hash, meta.answered);
+        while after < last {
+            let pending = self.replica.upload_after(after, CHAIN_BYTES)?.entries;
+            let end = pending.last().map_or(last, |(number, _)| last.min(*number));
+            let mut entries = refused;
+            refused = entries.split_off(&(end + 1));
+            entries.extend(pending.into_iter().take_while(|(number, _)| *number <= end));
+            hash = entries.values().fold(hash, |hash, entry| chain_hash(hash, entry));
+            after = end;
+        }
+        Ok(hash)
     }
 
     /// Begins a reset, or continues one that had begun.

@@ -1,16 +1,25 @@
 //! Faults of a client's replica.
 
-use super::{Fault, on};
+use super::{Fault, on, planted};
 use crate::client::{ClientMeta, ClientReplica, ClientResult, PENDING, RESET, number_key};
 use crate::codec::put_binary;
 use crate::entry::{Encoder, EntryError, Header, decode};
 use crate::table_state::WINDOW_TREE;
 use fastness::table::PreImage;
-use std::collections::VecDeque;
 
 /// SN-28: an entry claims to know one entry more than its author.
 pub(crate) fn one_more(cursor: u64) -> u64 {
     if on(Fault::Sn28) { cursor.saturating_add(1) } else { cursor }
+}
+
+/// NR-60: now and then an own entry undoes the pending ones behind it.
+pub(crate) fn is_thousandth(client_seq: u64) -> bool {
+    client_seq.is_multiple_of(1000) && planted("NR-60")
+}
+
+/// NR-63: entries that the history may still bring count as refused.
+pub(crate) fn everything_applied(applied: u64) -> u64 {
+    if planted("NR-63") { u64::MAX } else { applied }
 }
 
 /// SN-16: own entries keep the stamps of their client.
@@ -30,27 +39,14 @@ pub(crate) fn reuse_number(meta: &mut ClientMeta, client_seq: u64) {
     }
 }
 
-/// SN-24: pending entries are applied again in the wrong order.
-pub(crate) fn newest_first<T>(mut pending: VecDeque<T>) -> VecDeque<T> {
-    if on(Fault::Sn24) {
-        pending.make_contiguous().reverse();
-    }
-    pending
-}
-
 /// SN-25: a refusal takes out the oldest pending entry.
-pub(crate) fn oldest(index: usize) -> usize {
-    if on(Fault::Sn25) { 0 } else { index }
+pub(crate) fn oldest(client_seq: u64) -> u64 {
+    if on(Fault::Sn25) { 0 } else { client_seq }
 }
 
 /// SN-41: undo leaves out the window.
 pub(crate) fn is_left_out(image: &PreImage<'_>) -> bool {
     image.tree == WINDOW_TREE && on(Fault::Sn41)
-}
-
-/// SN-42: pending entries are undone oldest first.
-pub(crate) fn oldest_first(newest: usize, age: usize) -> usize {
-    if on(Fault::Sn42) { age } else { newest }
 }
 
 /// SY-13: the cursor of a download is committed after its entries.

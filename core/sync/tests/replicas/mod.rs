@@ -1,6 +1,7 @@
 //! Replicas on files.
 //!
 //! - `app`: an app that writes.
+//! - `draining`: the cost of many pending entries.
 //! - `fast_path`: the fast path against the slow one.
 //! - `histories`: clients against one fold of the history.
 //! - `resets`: copies of files, and numbers of reports.
@@ -8,6 +9,7 @@
 //! - `transcripts`: recorded frames of the protocol's versions.
 
 mod app;
+mod draining;
 mod fast_path;
 mod histories;
 mod resets;

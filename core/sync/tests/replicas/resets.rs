@@ -3,6 +3,7 @@
 //!
 //! - SY4 An acknowledged operation is in the history, was overridden, or is named in a report.
 //! - SV5 A snapshot that is not the one that the server sent is requested a second time.
+//! - SY17 An entry that was refused is not pending for ever, also in a copy of the file.
 //! - SY12 The report of a reset stays until the app has acknowledged it.
 //! - W1 The changes of a reset are those of the objects, also within long lists.
 
@@ -109,6 +110,37 @@ fn keep(between: &dyn Fn(&ServerReplica), cause: Cause) {
     assert_eq!(reports[0].cause, cause);
     let operations: usize = reports.iter().map(|report| report.operations().count()).sum();
     assert_eq!(operations, 4, "SY12: one outcome for each pending operation");
+}
+
+/// Two copies have one pending entry, which the server refuses. It drops the refusal when the first
+/// copy knows it.
+#[test]
+fn a_copy_concludes_that_an_entry_was_refused() {
+    let options = in_memory();
+    let mut world = SyncedWorld::of_one(&options);
+    world.write(0, 1);
+    world.drain("before the copy");
+    world.cut(0);
+    world.write(0, 2);
+    world.peers[0].file.replica().database().store().copy("second", None).unwrap();
+    let copy = options.open("second").unwrap();
+    world.access = Access::Read;
+    world.drain("the first copy");
+    world.cut(0);
+    let now = world.now;
+    world.peers[0].connect(now);
+    (0..20).for_each(|_| world.step(0));
+    let client = world.peers[0].file.replica().meta().unwrap().client;
+    assert_eq!(world.replica.dead_letters(client, 0).unwrap(), [], "the first copy knows");
+    world.peers.push(SyncedPeer::of_file(copy, (START, 2)));
+    world.drain("the second copy");
+    world.compare("both copies");
+    assert_eq!(sees(&world.peers[1], &[1, 2]), [true, false], "SY17");
+    let letters = world.peers[1].file.replica().dead_letters().unwrap();
+    let found: Vec<(u64, u16)> =
+        letters.iter().map(|letter| (letter.client_seq, letter.refusal.code)).collect();
+    assert_eq!(found, [(3, 0)], "SY4");
+    assert_eq!(world.peers[1].refused, 1, "the app hears of it");
 }
 
 #[test]

@@ -63,6 +63,9 @@ fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
         ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
             ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
         }
+        ClientOutput::Answered { last_client_seq, chain_hash } => {
+            ClientOutput::Answered { last_client_seq, chain_hash }
+        }
         ClientOutput::Reset(code) => ClientOutput::Reset(code),
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,
         ClientOutput::DownloadComplete { number } => ClientOutput::DownloadComplete { number },
@@ -138,6 +141,7 @@ impl SyncedPeer {
             }
             Some(FileEvent::Reset(report)) => self.reports.push(report),
             Some(FileEvent::Refused(..)) => self.refused += 1,
+            Some(FileEvent::Concluded(refused)) => self.refused += refused.len() as u64,
             Some(FileEvent::Other(_) | FileEvent::Ordered(_)) | None => {}
         }
     }

@@ -312,6 +312,15 @@ impl ClientFile {
         self.dead_letters.clear();
     }
 
+    /// Entries up to a number are in the history that the file has, or refused.
+    pub(crate) fn conclude(&mut self, client_seq: u64) {
+        for number in 1..=client_seq {
+            let is_applied = self.applied.contains(&(self.client, number));
+            let is_refused = self.written.get(&number).is_some_and(|bytes| is_poison(bytes));
+            assert!(is_applied || is_refused, "SY4: {number} counts as refused");
+        }
+    }
+
     pub(crate) fn reject(&mut self, client_seq: u64) {
         if !self.dead_letters.contains(&client_seq) {
             self.dead_letters.push(client_seq);

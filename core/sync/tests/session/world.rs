@@ -395,6 +395,9 @@ impl World {
                     self.client(peer, ClientInput::Cloned);
                 }
             }
+            ClientOutput::Answered { last_client_seq, .. } => {
+                self.peers[peer].file.conclude(last_client_seq);
+            }
             ClientOutput::Reject { client_seq, .. } => self.peers[peer].file.reject(client_seq),
             ClientOutput::Reset(code) => {
                 self.peers[peer].resets.push(code);

@@ -184,6 +184,14 @@ pub enum ClientOutput<'a> {
         /// Chain hash of the entries, if the server sent it: compare, [`ClientInput::Cloned`].
         chain_hash: Option<u64>,
     },
+    /// The file has the history that the server had when the session resumed. Own entries up to
+    /// this one that are pending still were refused, if the chain hash is that of the file.
+    Answered {
+        /// Number of the last one.
+        last_client_seq: u64,
+        /// Chain hash of the entries up to it.
+        chain_hash: u64,
+    },
     /// The server refused an own entry: store it as a dead letter.
     Reject {
         /// Number of the entry.

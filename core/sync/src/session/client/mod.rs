@@ -1,7 +1,8 @@
 //! The session of a client: one client file and one database of a server, over a connection.
 //!
 //! - SY8 A download that the file has is ignored, and one that does not follow is refused.
-//! - SY17 A server that owes an answer for a minute is asked again.
+//! - SY17 A server that owes an answer for a minute is asked again. A refusal that another copy of
+//!   the file learned of is concluded from the history.
 
 mod connection;
 mod download;
@@ -48,6 +49,8 @@ pub struct ClientSession {
     state: FileState,
     upload: UploadWindow,
     download: DownloadProgress,
+    /// Entries that the server had answered when the session resumed, until their answers are here.
+    answered: Option<AnsweredEntries>,
     /// Numbers that the app waits for.
     marks: Vec<WantedMark>,
     /// Downloads in a row that could not be used.
@@ -80,6 +83,15 @@ enum ClientPhase {
     Fetching,
 }
 
+/// Own entries that the server had answered when the session resumed.
+#[derive(Clone, Copy, Debug)]
+struct AnsweredEntries {
+    last_client_seq: u64,
+    chain_hash: u64,
+    /// Head of the history, which has all of them that were not refused.
+    head: u64,
+}
+
 /// A mark in the download.
 #[derive(Clone, Copy, Debug)]
 struct WantedMark {
@@ -107,6 +119,7 @@ impl ClientSession {
             state: FileState::default(),
             upload: UploadWindow::default(),
             download: DownloadProgress::default(),
+            answered: None,
             marks: Vec::new(),
             bad_downloads: 0,
             snapshot: None,
@@ -244,6 +257,7 @@ impl ClientSession {
     /// The binding has ended: its number is of no use any more.
     fn leave(&mut self) {
         (self.number, self.is_bound, self.is_part_owed) = (0, false, false);
+        self.answered = None;
         self.phase = ClientPhase::Idle;
         for mark in &mut self.marks {
             (mark.is_sent, mark.after) = (false, None);

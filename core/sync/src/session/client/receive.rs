@@ -2,7 +2,8 @@
 
 use super::download::Arrival;
 use super::io::{Apply, ClientOutput, Report, SnapshotBytes};
-use super::{ClientPhase, ClientSession, Outputs};
+use super::{AnsweredEntries, ClientPhase, ClientSession, Outputs};
+use crate::fault;
 use crate::frame::{
     Ack, Action, Code, Download, Empty, Failed, Message, Packet, Reject, Resumed, SnapshotPart,
 };
@@ -76,13 +77,26 @@ impl ClientSession {
         self.state.epoch = resumed.epoch;
         self.download.resume(self.state.cursor, self.state.oldest_base);
         self.upload.resume(resumed.last_client_seq, self.state.durable_client_seq);
+        let Resumed { last_client_seq, chain_hash, durable_seq, head, .. } = *resumed;
         out.push(ClientOutput::Acknowledge {
-            last_client_seq: resumed.last_client_seq,
-            durable_seq: resumed.durable_seq,
-            chain_hash: Some(resumed.chain_hash),
+            last_client_seq,
+            durable_seq,
+            chain_hash: Some(chain_hash),
         });
+        let is_new = last_client_seq > self.state.last_client_seq;
+        self.answered = is_new.then_some(AnsweredEntries { last_client_seq, chain_hash, head });
+        self.conclude(out);
         self.send_marks(out);
         self.read_pending(out);
+    }
+
+    /// Concludes which own entries were refused, once the history up to the head is applied.
+    pub(super) fn conclude(&mut self, out: &mut Outputs<'_>) {
+        let applied = fault::client::everything_applied(self.download.applied());
+        if let Some(answered) = self.answered.take_if(|answered| answered.head <= applied) {
+            let AnsweredEntries { last_client_seq, chain_hash, .. } = answered;
+            out.push(ClientOutput::Answered { last_client_seq, chain_hash });
+        }
     }
 
     pub(super) fn failed(&mut self, now_ms: u64, failed: &Failed<'_>, out: &mut Outputs<'_>) {

@@ -53,6 +53,7 @@ impl ClientSession {
         if let Some(bytes) = self.download.take_credit() {
             self.send(Message::Credit(Credit { bytes }), out);
         }
+        self.conclude(out);
         self.complete_marks(out);
         self.report(now_ms, out);
     }

@@ -10,6 +10,10 @@ use fastness_models::{Op, OpKind};
 use fastness_sync::session::ClientConnectionInput;
 use std::collections::BTreeSet;
 
+/// Bits of an operand: both copies of a file write the same entry, which is refused.
+const TWINS: u8 = 3;
+/// Time in which a client connects and uploads.
+const TWINS_MS: u64 = 5_000;
 /// Bits of an operand: an entry is refused, and its client does not hear of it.
 const SILENT: u8 = 0xc0;
 
@@ -89,7 +93,8 @@ impl SessionHarness<'_> {
 
     pub(super) fn happen_at_peer(&mut self, index: usize, op: Op) -> Result<(), CheckError> {
         match op.kind {
-            OpKind::Copy => self.copy(index),
+            OpKind::Copy if op.b & TWINS == TWINS => self.copy_and_write(index, op),
+            OpKind::Copy => self.copy(index).map(drop),
             OpKind::Migrate => self.upgrade(index),
             OpKind::LogOut if !self.peers[index].is_logged_out => {
                 self.probe.mark("a user logged out");
@@ -110,19 +115,47 @@ impl SessionHarness<'_> {
         }
     }
 
-    /// Copies a client's file to another device.
-    pub(super) fn copy(&mut self, index: usize) -> Result<(), CheckError> {
+    /// Copies a client's file to another device. Tells whether it could be copied.
+    fn copy(&mut self, index: usize) -> Result<bool, CheckError> {
         let peer = &mut self.peers[index];
         let is_busy = peer.file.is_resetting()? || !peer.file.entries_after(0)?.is_empty();
         if peer.key == 0 || is_busy || self.copies >= COPIES_MAX {
-            return Ok(());
+            return Ok(false);
         }
         self.probe.mark("a file was copied");
         let copy = peer.copy(self.oracle.copy(peer.key), self.world.rng(Rng::next))?;
         self.copies += 1;
         self.links.add_client();
         self.peers.push(copy);
-        self.check(self.peers.len() - 1)
+        self.check(self.peers.len() - 1)?;
+        Ok(true)
+    }
+
+    /// Copies a client's file. Both users write the same, which is refused; that of the copy has
+    /// logged out. So only the other one hears of the refusal, and its next session says so.
+    fn copy_and_write(&mut self, index: usize, op: Op) -> Result<(), CheckError> {
+        if !self.copy(index)? {
+            return Ok(());
+        }
+        let copy = self.peers.len() - 1;
+        // A new process has not heard of the server's time either: both stamp alike.
+        self.peers[index].file.restart(false)?;
+        self.peers[index].restart()?;
+        self.after_peer(index)?;
+        self.peers[copy].is_logged_out = true;
+        self.peer_input(copy, ClientConnectionInput::LoggedOut)?;
+        self.host.may_write = false;
+        self.host_restarted()?;
+        let value = self.value;
+        for a in [index, copy].into_iter().filter_map(|index| u8::try_from(index).ok()) {
+            self.value = value;
+            self.write(Op { kind: OpKind::Set, a, ..op })?;
+        }
+        self.advance(TWINS_MS)?;
+        self.host_restarted()?;
+        self.advance(TWINS_MS)?;
+        self.log_in(copy);
+        Ok(())
     }
 
     /// Tells whether two copies of a file have one identity.

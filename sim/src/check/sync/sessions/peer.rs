@@ -219,6 +219,7 @@ impl<'w> Peer<'w> {
             ClientOutput::StoreIdentity(_)
                 | ClientOutput::Apply(_)
                 | ClientOutput::Reject { .. }
+                | ClientOutput::Answered { .. }
                 | ClientOutput::Reset(_)
                 | ClientOutput::NewIdentity
                 | ClientOutput::Snapshot(_)
@@ -323,6 +324,9 @@ fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
         ClientOutput::StoreIdentity(identity) => ClientOutput::StoreIdentity(identity),
         ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
             ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
+        }
+        ClientOutput::Answered { last_client_seq, chain_hash } => {
+            ClientOutput::Answered { last_client_seq, chain_hash }
         }
         ClientOutput::Reset(code) => ClientOutput::Reset(code),
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,
