@@ -272,3 +272,35 @@ fn a_dropped_result_costs_writers_nothing() {
     database.transact(|txn| txn.set(&ids[0], "age", 8)).unwrap();
     assert_eq!(left.try_recv().unwrap().unwrap().1.modified.len(), 1);
 }
+
+/// W6: no commit is visible before the feeds have it.
+#[test]
+fn a_report_is_the_answer_on_its_snapshot_while_another_thread_commits() {
+    const COMMITS: i64 = 3000;
+    for durability in [fastness::Durability::None, fastness::Durability::Immediate] {
+        let database = database(&StoreOptions::new());
+        let ids = dogs(&database, [1, 2, 3]);
+        let mut live = eldest(&database);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for age in 0..COMMITS {
+                    let mut txn = database.write().unwrap();
+                    let at = usize::try_from(age % 3).unwrap();
+                    txn.set(&ids[at], "age", 10 + age).unwrap();
+                    txn.commit_with(durability).unwrap();
+                }
+            });
+            let last = 10 + COMMITS - 1;
+            loop {
+                let (snapshot, _) = live.recv(LONG).unwrap().expect("W7: commits go on");
+                let all = snapshot.objects("Dog").unwrap().query();
+                let answer = all.sort("age", Order::Descending).find().unwrap();
+                assert_eq!(live.ids(), answer, "W6: at commit {}", snapshot.commit());
+                let first = snapshot.object(&answer[0]).unwrap().unwrap();
+                if first.get("age").unwrap() == last.into() {
+                    break;
+                }
+            }
+        });
+    }
+}

@@ -4,7 +4,8 @@
 //!   that exists. An export of the new file has the values of the document.
 //!
 //! The document is read three times, object by object: for the classes, for the objects, and for
-//! the links between them. Format: docs/tools.md.
+//! the links between them. Objects without a primary key are remembered by their keys. Format:
+//! docs/tools.md.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -16,7 +17,7 @@ mod rows;
 mod value;
 
 use self::document::{ClassHead, DocumentReader, read};
-use self::rows::{LinkTargets, Row, create, link};
+use self::rows::{LinkTargets, Row, check, create, link};
 use crate::contents::counted;
 use crate::failure::Failure;
 use crate::key::KeyArgs;
@@ -42,6 +43,9 @@ pub(crate) struct ImportArgs {
 
 /// Objects of one transaction.
 const OBJECTS_AT_ONCE: usize = 10_000;
+
+/// Bytes of them, as JSON.
+const BYTES_AT_ONCE: usize = 16 << 20;
 
 /// Imports a document into a new file.
 pub(crate) fn import(args: &ImportArgs, out: &mut dyn Write) -> Result<u8, Failure> {
@@ -110,6 +114,8 @@ struct Walk<'a, F> {
     class: Option<&'a Class>,
     /// Objects that were read and not written.
     batch: Vec<(&'a Class, Json)>,
+    /// Their length as JSON.
+    bytes: usize,
     count: u64,
     write: F,
 }
@@ -117,7 +123,7 @@ struct Walk<'a, F> {
 impl<'a, F: FnMut(&mut Transaction, &Row<'_>) -> Result<(), Failure>> Walk<'a, F> {
     fn new(database: &'a Database, heads: &'a Heads, write: F) -> Self {
         let classes = heads.classes.iter();
-        Self { database, classes, class: None, batch: Vec::new(), count: 0, write }
+        Self { database, classes, class: None, batch: Vec::new(), bytes: 0, count: 0, write }
     }
 
     /// Reads the document and returns the number of objects.
@@ -134,6 +140,7 @@ impl<'a, F: FnMut(&mut Transaction, &Row<'_>) -> Result<(), Failure>> Walk<'a, F
             (self.write)(&mut txn, &row)?;
         }
         txn.commit()?;
+        self.bytes = 0;
         Ok(())
     }
 }
@@ -148,8 +155,11 @@ impl<F: FnMut(&mut Transaction, &Row<'_>) -> Result<(), Failure>> DocumentReader
 
     fn object(&mut self, object: Json) -> Result<(), Failure> {
         let Some(class) = self.class else { return Ok(()) };
+        check(class, &object)?;
         self.count += 1;
+        self.bytes += object.to_string().len();
         self.batch.push((class, object));
-        if self.batch.len() < OBJECTS_AT_ONCE { Ok(()) } else { self.flush() }
+        let is_full = self.batch.len() >= OBJECTS_AT_ONCE || self.bytes >= BYTES_AT_ONCE;
+        if is_full { self.flush() } else { Ok(()) }
     }
 }

@@ -20,6 +20,29 @@ pub(super) struct Row<'r> {
 #[derive(Default)]
 pub(super) struct LinkTargets(HashMap<String, HashMap<String, ObjectId>>);
 
+/// Refuses an object that has more, or less, than an export has.
+pub(super) fn check(class: &Class, object: &Json) -> Result<(), Failure> {
+    let refused = |text: String| Err(Failure::problem(format!("{}: {text}", class.name())));
+    let fields = object.as_object().filter(|fields| fields.len() == 2);
+    let fields = fields.and_then(|fields| fields.get("key").zip(fields.get("values")));
+    let Some((key, values)) = fields.and_then(|(key, values)| Some((key, values.as_object()?)))
+    else {
+        let object = shortened(object);
+        return refused(format!(
+            "an object has a `key` and its `values`, and nothing else: {object}"
+        ));
+    };
+    for name in values.keys() {
+        if class.property(name).is_none() {
+            return refused(format!("object {key} has a value of {name}, which the class has not"));
+        }
+    }
+    match class.primary_key().and_then(|property| values.get(property.name())) {
+        Some(value) if value != key => refused(format!("object {key} has the primary key {value}")),
+        _ => Ok(()),
+    }
+}
+
 /// Creates an object without its links.
 pub(super) fn create(
     txn: &mut Transaction,
@@ -27,7 +50,7 @@ pub(super) fn create(
     targets: &mut LinkTargets,
 ) -> Result<(), Failure> {
     let mut values: Vec<(&str, PropertyValue<'_>)> = Vec::new();
-    let mut counter = None;
+    let mut counters = Vec::new();
     for property in row.class.stored_properties() {
         let (name, kind) = (property.name(), property.kind());
         let json = if property.is_primary_key() { Some(row.key) } else { row.values.get(name) };
@@ -40,7 +63,7 @@ pub(super) fn create(
             PropertyType::Counter => {
                 let value = one(row, property, (Scalar::Int, json))?;
                 if let Value::Int(count) = value {
-                    counter = Some((name, count));
+                    counters.push((name, count));
                 }
             }
             PropertyType::List { of, .. } => {
@@ -53,7 +76,7 @@ pub(super) fn create(
         }
     }
     let id = txn.create_with(row.class.name(), &values).map_err(of(row))?;
-    if let Some((name, count)) = counter {
+    for (name, count) in counters {
         txn.add(&id, name, count).map_err(of(row))?;
     }
     if row.class.primary_key().is_none() {
@@ -138,6 +161,14 @@ fn of(row: &Row<'_>) -> impl Fn(Error) -> Failure {
     }
 }
 
+fn shortened(json: &Json) -> String {
+    let json = json.to_string();
+    match json.len() {
+        0..=80 => json,
+        _ => json.chars().take(80).chain("...".chars()).collect(),
+    }
+}
+
 fn one(
     row: &Row<'_>,
     property: &Property,
@@ -153,9 +184,6 @@ fn array<'j>(row: &Row<'_>, property: &Property, json: &'j Json) -> Result<&'j [
 fn refused(row: &Row<'_>, property: &Property, json: &Json) -> Failure {
     let (class, key): (&Class, &Json) = (row.class, row.key);
     let (class, property, kind) = (class.name(), property.name(), property.kind());
-    let mut json = json.to_string();
-    if json.len() > 80 {
-        json = json.chars().take(80).chain("...".chars()).collect();
-    }
+    let json = shortened(json);
     Failure::problem(format!("{class} {key}, {property}: {json} is no value of type {kind}"))
 }

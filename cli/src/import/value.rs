@@ -59,7 +59,7 @@ pub(super) fn scalar(of: Scalar, json: &Json) -> Option<Value<'static>> {
         Scalar::Timestamp => Value::Timestamp(json.as_str()?.parse().ok()?),
         Scalar::Float => match json.as_str() {
             Some(text) => text.parse::<f32>().ok()?.into(),
-            None => narrowed(json.as_f64()?).into(),
+            None => narrowed(json.as_f64()?)?.into(),
         },
         Scalar::Double => match json.as_str() {
             Some(text) => text.parse::<f64>().ok()?.into(),
@@ -68,8 +68,9 @@ pub(super) fn scalar(of: Scalar, json: &Json) -> Option<Value<'static>> {
     })
 }
 
-/// An export writes a number of 32 bits exactly.
+/// An export writes a number of 32 bits exactly. Others are rounded, but none to an infinite one.
 #[expect(clippy::cast_possible_truncation, reason = "rounds numbers that no export writes")]
-const fn narrowed(number: f64) -> f32 {
-    number as f32
+fn narrowed(number: f64) -> Option<f32> {
+    let narrow = number as f32;
+    narrow.is_finite().then_some(narrow)
 }

@@ -186,7 +186,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok()).collect()
 }
 
-/// Writes a value as the shell reads it.
+/// Writes a value as the shell reads it, but for escaped control characters.
 pub(super) fn text(value: &Value<'_>) -> String {
     match value {
         Value::Null => "null".to_owned(),

@@ -33,6 +33,11 @@ fn an_import_of_an_export_exports_the_same() {
         assert!(out.contains(&format!("{objects} objects of 4 classes")), "{out}");
         run(&[&"export", &"--json", &second, &copy]);
         assert_eq!(classes(&first), classes(&second), "Y11");
+        let lines = |path: &Path| {
+            let text = String::from_utf8(bytes(path)).unwrap();
+            text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&first), lines(&second), "Y11: to the last digit");
         let found = classes(&second);
         for class in found.as_array().unwrap() {
             if let Some(expected) = exported().get(class["name"].as_str().unwrap()) {
@@ -77,6 +82,10 @@ fn a_wrong_document_makes_no_file_and_says_where_it_is_wrong() {
         ),
         (class(json!([{ "key": 1, "values": { "at": "soon" } }])), "A 1, at: \"soon\" is no value"),
         (class(no_target), "A"),
+        (class(json!([{ "key": 1, "values": { "at": at, "agee": 7 } }])), "agee, which the class"),
+        (class(json!([{ "key": 1, "value": { "at": at } }])), "has a `key` and its `values`"),
+        (class(json!([{ "values": { "id": 1, "at": at } }])), "has a `key` and its `values`"),
+        (class(json!([{ "key": 1, "values": { "id": 2 } }])), "object 1 has the primary key 2"),
         (class(twice), "already"),
     ] {
         let (source, target) = (dir.write("in.json", document.as_bytes()), dir.path("out"));
@@ -134,4 +143,29 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         assert_eq!((child.wait().unwrap().code(), &*text), (Some(0), ""), "Y3, Y10: {args:?}");
     }
+}
+
+#[test]
+fn every_digit_and_every_counter_is_imported() {
+    let dir = TestFolder::new();
+    let property = |name: &str, of: &str| {
+        json!({ "name": name, "type": of, "nullable": false, "primary_key": false,
+            "indexed": false })
+    };
+    let properties = json!([
+        property("double", "double"),
+        property("float", "float"),
+        property("likes", "counter"),
+        property("views", "counter"),
+    ]);
+    let values = r#"{"double":449.49106478873813,"float":0.10000000149011612,"likes":5,"views":9}"#;
+    let document = format!(
+        r#"{{"export": 1, "schema_version": 0, "classes": [{{"name": "A",
+        "properties": {properties}, "objects": [{{"key": 1, "values": {values}}}]}}]}}"#
+    );
+    let (source, target) = (dir.write("in.json", document.as_bytes()), dir.path("file"));
+    let output = fastness(&[&"import", &"--json", &source, &target]);
+    assert_eq!(output.code, 0, "{}", output.err);
+    let output = fastness(&[&"export", &"--json", &"-", &target]);
+    assert!(output.out.contains(values), "Y11: {}", output.out);
 }

@@ -5,8 +5,8 @@
 //! - W8 A feed holds a bounded number of keys however late its subscriber is, and a writer waits
 //!   for no subscriber.
 //!
-//! The writer adds the changes of a commit while it holds the writer lock, and before the commit is
-//! visible. Commits that are visible are merged into one; those that are not stay apart, because
+//! The writer adds the changes of a commit while it holds the writer lock, and before the commit
+//! can be visible. Commits that are visible are merged into one; those that are not stay apart, as
 //! they may fail. A feed is about a class or about one object, and a commit looks only at the feeds
 //! of what it changed, and at those of queries that follow links.
 //!
@@ -48,8 +48,24 @@ pub(super) struct Touched {
 /// Changes of commits that one live result has not reported.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    pending: Mutex<VecDeque<(CommitId, Touched)>>,
+    pending: Mutex<VecDeque<PendingChanges>>,
     pub(super) signal: Signal,
+}
+
+/// Changes of commits up to one.
+#[derive(Debug)]
+struct PendingChanges {
+    commit: CommitId,
+    /// The push of that commit: the next one gets its number if it fails.
+    push: u64,
+    touched: Touched,
+}
+
+/// A commit that was pushed: to which feeds, and which push it was.
+#[derive(Debug, Default)]
+pub(super) struct Push {
+    feeds: Vec<Arc<Feed>>,
+    number: u64,
 }
 
 /// All feeds, by what they are about.
@@ -59,6 +75,8 @@ struct FeedTable {
     objects: BTreeMap<String, BTreeMap<ObjectKey, Vec<Arc<Feed>>>>,
     /// With their own class.
     linked: Vec<(String, Arc<Feed>)>,
+    /// Number of the last push.
+    pushes: u64,
 }
 
 /// The feeds of a store.
@@ -128,18 +146,21 @@ impl Touched {
 
 impl Feed {
     /// Adds to what a commit changed.
-    fn add(&self, commit: &PushedCommit<'_>, add: impl FnOnce(&mut Touched)) {
+    fn add(&self, push: u64, commit: &PushedCommit<'_>, add: impl FnOnce(&mut Touched)) {
         let mut pending = self.pending.lock();
-        if pending.back().is_none_or(|(last, _)| *last != commit.commit) {
-            while pending.get(1).is_some_and(|(second, _)| *second <= commit.visible) {
-                let Some((_, mut merged)) = pending.pop_front() else { break };
-                let Some((_, first)) = pending.front_mut() else { break };
-                merged.merge(std::mem::take(first));
-                *first = merged;
+        if pending.back().is_none_or(|last| last.push != push) {
+            while pending.get(1).is_some_and(|second| second.commit <= commit.visible) {
+                let Some(PendingChanges { touched: mut merged, .. }) = pending.pop_front() else {
+                    break;
+                };
+                let Some(PendingChanges { touched, .. }) = pending.front_mut() else { break };
+                merged.merge(std::mem::take(touched));
+                *touched = merged;
             }
-            pending.push_back((commit.commit, Touched::default()));
+            let (commit, touched) = (commit.commit, Touched::default());
+            pending.push_back(PendingChanges { commit, push, touched });
         }
-        if let Some((_, touched)) = pending.back_mut() {
+        if let Some(PendingChanges { touched, .. }) = pending.back_mut() {
             add(touched);
             touched.limit();
         }
@@ -148,16 +169,16 @@ impl Feed {
     /// Removes and returns everything that commits changed up to one.
     pub(super) fn take(&self, seen: CommitId) -> Option<Touched> {
         let mut pending = self.pending.lock();
-        let (_, mut all) = pending.pop_front_if(|(commit, _)| *commit <= seen)?;
-        while let Some((_, touched)) = pending.pop_front_if(|(commit, _)| *commit <= seen) {
-            all.merge(touched);
+        let mut all = pending.pop_front_if(|first| first.commit <= seen)?.touched;
+        while let Some(next) = pending.pop_front_if(|first| first.commit <= seen) {
+            all.merge(next.touched);
         }
         Some(all)
     }
 
     /// Tells whether commits up to one changed something.
     pub(super) fn has_news(&self, seen: CommitId) -> bool {
-        self.pending.lock().front().is_some_and(|(commit, _)| *commit <= seen)
+        self.pending.lock().front().is_some_and(|first| first.commit <= seen)
     }
 }
 
@@ -195,7 +216,9 @@ impl Feeds {
                 if let Some(feeds) = objects.get_mut(key) {
                     feeds.retain(|held| !Arc::ptr_eq(held, feed));
                 }
-                objects.retain(|_, feeds| !feeds.is_empty());
+                if objects.get(key).is_some_and(Vec::is_empty) {
+                    objects.remove(key);
+                }
             }
             table.objects.retain(|_, objects| !objects.is_empty());
             return;
@@ -217,25 +240,27 @@ impl Feeds {
     }
 
     /// Adds the changes of a commit to the feeds that they concern, and returns these. The caller
-    /// holds the writer lock.
-    pub(super) fn push(&self, commit: &PushedCommit<'_>) -> Vec<Arc<Feed>> {
-        let table = self.table.lock();
+    /// holds the writer lock, and the commit is not visible yet.
+    pub(super) fn push(&self, commit: &PushedCommit<'_>) -> Push {
+        let mut table = self.table.lock();
+        table.pushes += 1;
+        let (table, number) = (&*table, table.pushes);
         let mut concerned = Vec::new();
         if commit.has_new_schema {
             for feed in table.all() {
-                feed.add(commit, |touched| touched.is_collapsed = true);
+                feed.add(number, commit, |touched| touched.is_collapsed = true);
                 concerned.push(Arc::clone(feed));
             }
         }
         if !commit.changes.is_empty() {
             for (own, feed) in &table.linked {
-                feed.add(commit, |touched| touched.add_all(own, commit.changes));
+                feed.add(number, commit, |touched| touched.add_all(own, commit.changes));
                 concerned.push(Arc::clone(feed));
             }
         }
         for (class, changes) in &commit.changes.classes {
             for feed in table.classes.get(class).into_iter().flatten() {
-                feed.add(commit, |touched| touched.add_class(changes));
+                feed.add(number, commit, |touched| touched.add_class(changes));
                 concerned.push(Arc::clone(feed));
             }
             let Some(objects) = table.objects.get(class) else { continue };
@@ -243,29 +268,31 @@ impl Feeds {
             let modified = changes.modified.iter().map(|(key, found)| (key, Some(&found[..])));
             for (key, changed) in replaced.chain(modified) {
                 for feed in objects.get(key).into_iter().flatten() {
-                    feed.add(commit, |touched| touched.add_object(key, changed));
+                    feed.add(number, commit, |touched| touched.add_object(key, changed));
                     concerned.push(Arc::clone(feed));
                 }
             }
         }
-        concerned
+        Push { feeds: concerned, number }
     }
 }
 
-/// Removes the last commit, which failed, from the feeds that it concerned. The caller holds the
-/// writer lock.
-pub(super) fn retract(concerned: &[Arc<Feed>], commit: CommitId) {
-    for feed in concerned {
-        feed.pending.lock().pop_back_if(|(last, _)| *last == commit);
+impl Push {
+    /// Removes the commit, which failed, from the feeds that it concerned. Another writer may have
+    /// pushed a commit of the same number meanwhile.
+    pub(super) fn retract(&self) {
+        for feed in &self.feeds {
+            feed.pending.lock().retain(|pending| pending.push != self.number);
+        }
     }
-}
 
-/// Wakes the subscribers of feeds. The caller holds no lock, and its commit is visible.
-pub(super) fn wake(concerned: &[Arc<Feed>]) {
-    for (at, feed) in concerned.iter().enumerate() {
-        // A commit of objects and classes names a feed twice.
-        if !concerned[..at].last().is_some_and(|before| Arc::ptr_eq(before, feed)) {
-            feed.signal.wake();
+    /// Wakes the subscribers. The caller holds no lock, and its commit is visible.
+    pub(super) fn wake(&self) {
+        for (at, feed) in self.feeds.iter().enumerate() {
+            // A commit of objects and classes names a feed twice.
+            if !self.feeds[..at].last().is_some_and(|before| Arc::ptr_eq(before, feed)) {
+                feed.signal.wake();
+            }
         }
     }
 }
@@ -281,7 +308,7 @@ mod tests {
         Changes { classes: [("Dog".to_owned(), found)].into(), ..Changes::default() }
     }
 
-    fn push(feeds: &Feeds, (commit, visible): (u64, u64), changes: &Changes) -> Vec<Arc<Feed>> {
+    fn push(feeds: &Feeds, (commit, visible): (u64, u64), changes: &Changes) -> Push {
         let (commit, visible) = (CommitId(commit), CommitId(visible));
         feeds.push(&PushedCommit { commit, visible, changes, has_new_schema: false })
     }
@@ -299,14 +326,18 @@ mod tests {
         push(&feeds, (3, 2), &changes([3]));
         assert_eq!(feed.pending.lock().len(), 2);
         let failed = push(&feeds, (4, 3), &changes([4]));
-        retract(&failed, CommitId(4));
+        // The next commit has the number of the one that failed.
+        let next = push(&feeds, (4, 3), &changes([5]));
+        failed.retract();
+        assert_eq!(feed.pending.lock().len(), 2);
+        next.retract();
         assert!(!feed.has_news(CommitId(0)) && feed.has_news(CommitId(3)));
         let keys = |touched: Touched| touched.keys.into_iter().collect::<Vec<_>>();
         let all = [1, 2, 3].map(ObjectKey::Int);
         assert_eq!(feed.take(CommitId(3)).map(keys), Some(all.to_vec()));
         assert!(feed.take(CommitId(9)).is_none());
         feeds.remove(&interest(), &feed);
-        assert!(!feeds.any() && push(&feeds, (5, 4), &changes([5])).is_empty());
+        assert!(!feeds.any() && push(&feeds, (5, 4), &changes([5])).feeds.is_empty());
     }
 
     /// W8, whatever the commits are.
@@ -321,7 +352,7 @@ mod tests {
                 let from = i64::try_from(commit).unwrap() * size;
                 push(&feeds, (commit, commit - 1), &changes(from..from + size));
                 let held = feed.pending.lock();
-                let keys: usize = held.iter().map(|(_, touched)| touched.keys.len()).sum();
+                let keys: usize = held.iter().map(|held| held.touched.keys.len()).sum();
                 assert!(held.len() <= 2 && keys <= 2 * most, "{} commits, {keys}", held.len());
             }
             let touched = feed.take(CommitId(50)).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! A follower takes what its feed holds up to the last visible commit, and evaluates it on the
 //! snapshot of that commit. Both happen on the thread that asks, and outside of every lock: a
-//! writer never waits for it. After an error everything is evaluated again.
+//! writer never waits for it. After an error everything is evaluated again: when it is asked for,
+//! and by itself at a later commit.
 
 use super::database::Database;
 use super::feeds::{Feed, Interest, Touched};
@@ -22,8 +23,8 @@ pub(super) struct Follower {
     shared: Arc<Shared>,
     interest: Interest,
     feed: Arc<Feed>,
-    /// The last evaluation failed.
-    has_failed: bool,
+    /// The commit whose evaluation failed, if the last one did.
+    failed_at: Option<CommitId>,
 }
 
 impl Drop for Follower {
@@ -38,7 +39,7 @@ impl Follower {
     pub(super) fn begin(database: &Database, interest: Interest) -> Result<(Snapshot, Self)> {
         let shared = Arc::clone(&database.shared);
         let feed = shared.observers.feeds.add(&interest);
-        let follower = Self { shared, interest, feed, has_failed: false };
+        let follower = Self { shared, interest, feed, failed_at: None };
         let snapshot = database.settled_snapshot()?;
         // Commits since the feed was added are in the snapshot.
         drop(follower.feed.take(snapshot.commit()));
@@ -49,24 +50,30 @@ impl Follower {
         &self.feed
     }
 
-    /// Returns the last commit that is visible, if there is something to evaluate.
+    /// Returns the last commit that is visible, if there is something to evaluate that has not
+    /// failed.
     fn news(&self) -> Option<CommitId> {
         let seen = self.shared.store.snapshot().commit();
-        (self.has_failed || self.feed.has_news(seen)).then_some(seen)
+        let is_due = match self.failed_at {
+            Some(failed) => failed < seen,
+            None => self.feed.has_news(seen),
+        };
+        is_due.then_some(seen)
     }
 
-    /// Evaluates what was changed since the last report.
+    /// Evaluates what was changed since the last report, and again what failed.
     pub(super) fn next<T>(&mut self, evaluate: Evaluate<'_, T>) -> Result<Option<(Snapshot, T)>> {
-        if self.news().is_none() {
+        if self.failed_at.is_none() && self.news().is_none() {
             return Ok(None);
         }
+        let store = self.shared.store.snapshot();
         // An error leaves it set.
-        let had_failed = std::mem::replace(&mut self.has_failed, true);
-        let snapshot = self.shared.snapshot(self.shared.store.snapshot())?;
+        let had_failed = self.failed_at.replace(store.commit()).is_some();
+        let snapshot = self.shared.snapshot(store)?;
         let mut touched = self.feed.take(snapshot.commit()).unwrap_or_default();
         touched.is_collapsed |= had_failed;
         let found = evaluate(&snapshot, &touched)?;
-        self.has_failed = false;
+        self.failed_at = None;
         Ok(found.map(|found| (snapshot, found)))
     }
 
@@ -78,7 +85,9 @@ impl Follower {
     ) -> Result<Option<(Snapshot, T)>> {
         let deadline = Deadline::after(timeout);
         loop {
-            if let Some(found) = self.next(evaluate)? {
+            if self.news().is_some()
+                && let Some(found) = self.next(evaluate)?
+            {
                 return Ok(Some(found));
             }
             if self.feed.signal.wait(deadline.left(), || self.news()).is_none() {

@@ -131,9 +131,8 @@ impl Query<'_> {
     /// # Errors
     /// As [`Query::find`] and [`Database::subscribe`].
     pub fn subscribe(&self, database: &Database) -> Result<(Snapshot, LiveQuery)> {
-        let plan = self.explain_live()?;
         let class = self.objects.table.name.clone();
-        let is_linked = matches!(plan, LivePlan::Linked { .. });
+        let is_linked = matches!(self.explain_live()?, LivePlan::Linked { .. });
         let interest = Interest { class: class.clone(), key: None, is_linked };
         let question = Question {
             class,
@@ -145,6 +144,7 @@ impl Query<'_> {
         };
         let (snapshot, follower) = Follower::begin(database, interest)?;
         let query = question.on(snapshot.view())?;
+        let plan = query.explain_live()?;
         let (rows, class) = (Rows::read(&query, plan == LivePlan::Changed)?, query.class());
         Ok((snapshot, LiveQuery { follower, result: LiveResult { question, class, plan, rows } }))
     }
@@ -215,7 +215,7 @@ impl LiveResult {
     /// Tells whether one of the changed objects is among the first, or comes among them.
     fn is_concerned(&self, query: &Query<'_>, touched: &Touched) -> Result<bool> {
         let rows = self.rows.keys();
-        if touched.keys.iter().any(|key| rows.contains(&key)) {
+        if rows.iter().any(|key| touched.keys.contains(*key)) {
             return Ok(true);
         }
         let (condition, paths) = (query.condition()?, query.sort_paths()?);

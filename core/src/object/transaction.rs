@@ -11,7 +11,7 @@
 
 use super::changes::{Changes, Compared};
 use super::commit_hook::{HookKind, PendingCommit};
-use super::feeds::{self, PushedCommit};
+use super::feeds::{Push, PushedCommit};
 use super::lookup::{check_target, check_type, class_numbered, not_found};
 use super::shared::Shared;
 use super::view::{Object, Objects, View};
@@ -91,22 +91,28 @@ impl Transaction {
         let (changes, has_new_schema) = (self.changes()?, self.tables.has_new_catalog());
         let Self { shared, tables, operations, is_remote, touched, .. } = self;
         let (txn, catalog) = tables.finish()?;
-        let staged = txn.stage(durability)?;
-        let (commit, has_changes) = (staged.commit(), !changes.is_empty());
-        let mut feeds = Vec::new();
+        let (commit, has_changes) = (txn.next_commit(), !changes.is_empty());
+        let mut push = Push::default();
         if touched.is_some() && (has_changes || has_new_schema) {
             let visible = shared.store.snapshot().commit();
             let changes = &changes;
             let pushed = PushedCommit { commit, visible, changes, has_new_schema };
-            feeds = shared.observers.feeds.push(&pushed);
+            push = shared.observers.feeds.push(&pushed);
         }
+        // The commit may be visible from here on, so the feeds have it.
+        let staged = txn.stage(durability).inspect_err(|_| push.retract())?;
+        if staged.commit() != commit {
+            // It changed nothing in the file.
+            push.retract();
+        }
+        let commit = staged.commit();
         if has_changes {
             shared.observers.queues.push(commit, Changes { commit, is_remote, ..changes });
         }
         staged.finish().map_err(|failure| {
             if failure.is_rolled_back() {
                 shared.observers.queues.retract(commit);
-                feeds::retract(&feeds, commit);
+                push.retract();
             }
             Error::from(failure)
         })?;
@@ -114,7 +120,7 @@ impl Transaction {
         if has_changes {
             shared.observers.signals.wake();
         }
-        feeds::wake(&feeds);
+        push.wake();
         fault::object::call_late(commit, hook.as_ref(), &operations, &shared.store)
     }
 

@@ -242,6 +242,11 @@ impl WriteTxn {
         Ok(self.stage(durability)?.finish()?)
     }
 
+    /// Returns the number of the commit, if there is anything to commit.
+    pub(crate) fn next_commit(&self) -> CommitId {
+        self.changes.base.commit().next()
+    }
+
     /// Commits, and returns the commit while the writer lock is still held.
     pub(crate) fn stage(self, durability: Durability) -> Result<StagedCommit> {
         let Self { mut guard, changes } = self;

@@ -28,6 +28,11 @@ pub(super) struct OrderedRun {
 
 impl OrderedRun {
     fn read((key, value): &SideEntry) -> Option<Self> {
+        if value.len() == 8 {
+            // An earlier version wrote each entry with its seq alone.
+            let (first, seq) = (read_number(key)?, read_number(value)?);
+            return Some(Self { first, last: first, seq, newest: u64::MAX });
+        }
         let (last, rest) = value.split_first_chunk::<8>()?;
         let (seq, newest) = rest.split_first_chunk::<8>()?;
         let run = Self {
