@@ -1,6 +1,7 @@
 //! The cost of draining many pending entries, by counts of calls and bytes.
 //!
-//! - SY21 The acknowledgement of an own entry costs as much however many are pending.
+//! - SY21 The acknowledgement of an own entry that keeps its stamp costs as much however many are
+//!   pending.
 
 use super::histories::{Client, Server};
 use fastness_testkit::Counting;
