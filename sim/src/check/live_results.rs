@@ -6,13 +6,13 @@ use super::definition::Violation;
 use super::objects::bridge;
 use super::objects::harness::ObjectHarness;
 use super::promises::{W4, W6, W7};
-use fastness::object::{ClassId, LivePlan, LiveQuery, ObjectId, ResultChanges, View};
+use fastness::object::{LivePlan, LiveQuery, ObjectId, ResultChanges};
 use fastness_models::Op;
 use fastness_models::live_results::Report;
-use fastness_models::object_query::{Filter as ModelFilter, Query as ModelQuery};
-use fastness_models::objects::{DatabaseState, Key, Value};
+use fastness_models::object_query::Query as ModelQuery;
+use fastness_models::objects::{DatabaseState, Key};
 use fastness_models::query_domain::QueryGenerator;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,9 +28,6 @@ struct LiveState {
     live: LiveQuery,
     plan: LivePlan,
     asked: ModelQuery,
-    /// The classes of the objects that the condition compares links with. The core knows them by
-    /// their numbers, so they stay the same when they are renamed.
-    compared: BTreeMap<String, ClassId>,
     rows: Vec<Key>,
     /// Objects of the class that commits have changed since the last report.
     touched: BTreeSet<Key>,
@@ -123,12 +120,7 @@ fn begin(harness: &mut ObjectHarness<'_>, op: Op) -> Result<Option<LiveState>, C
     live.on_commit(move || {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let mut compared = BTreeMap::new();
-    for name in link_classes(&mut asked).into_iter().map(|name| name.clone()) {
-        compared.insert(name.clone(), snapshot.objects(&name)?.class());
-    }
-    let touched = BTreeSet::new();
-    let state = LiveState { live, plan, asked, compared, rows, touched, woken };
+    let state = LiveState { live, plan, asked, rows, touched: BTreeSet::new(), woken };
     agrees(&state)?;
     Ok(Some(state))
 }
@@ -151,37 +143,8 @@ fn violation(id: &'static str, text: String) -> CheckError {
     Violation::new(id, text).into()
 }
 
-/// Returns the classes of the objects that the condition of a query compares links with.
-fn link_classes(query: &mut ModelQuery) -> Vec<&mut String> {
-    let (mut left, mut found): (Vec<_>, _) = (query.filter.iter_mut().collect(), Vec::new());
-    while let Some(part) = left.pop() {
-        match part {
-            ModelFilter::Compare(_, _, Value::Link((class, _))) => found.push(class),
-            ModelFilter::Compare(..) | ModelFilter::Text(..) => {}
-            ModelFilter::And(parts) | ModelFilter::Or(parts) => left.extend(parts),
-            ModelFilter::Not(part) => left.push(part),
-        }
-    }
-    found
-}
-
-/// Gives the classes in the condition the names that they have now; one that was removed gets a
-/// name that no class has, also if another class has its name again.
-fn follow_renames(state: &mut LiveState, view: &View<'_>) {
-    let mut named = BTreeMap::new();
-    for name in link_classes(&mut state.asked) {
-        let Some(class) = state.compared.get(name) else { continue };
-        let now =
-            view.class_name(*class).map_or_else(|_| format!("class {class:?}"), str::to_owned);
-        named.insert(now.clone(), *class);
-        *name = now;
-    }
-    state.compared = named;
-}
-
 /// Asks a live result, and applies its report.
 fn poll(harness: &mut ObjectHarness<'_>, state: &mut LiveState) -> Result<(), CheckError> {
-    follow_renames(state, &harness.database().snapshot()?.view());
     let expected = harness.committed.find(&state.asked);
     let (found, expected) = match (state.live.try_recv(), expected) {
         (Ok(found), Ok(expected)) => (found, expected),
