@@ -65,6 +65,21 @@ impl<'s> QueryGenerator<'s> {
         self.domain.property(class, operand, self.state)
     }
 
+    /// Draws a path through a link of a class, or a property if it has no links.
+    #[must_use]
+    pub fn linked_path(&mut self, class: &str) -> String {
+        let stored = self.state.classes.get(class);
+        let links = stored.into_iter().flat_map(|stored| &stored.properties);
+        let mut links = links.filter_map(|(name, property)| match property.kind.element() {
+            ValueType::Link(to) => Some((name, to)),
+            _ => None,
+        });
+        match links.next() {
+            Some((name, to)) => format!("{name}.{}", self.property(&to)),
+            None => self.property(class),
+        }
+    }
+
     fn path(&mut self, class: &str) -> (String, ValueType) {
         let name = self.property(class);
         let stored = self.state.classes.get(class).and_then(|stored| stored.properties.get(&name));

@@ -96,7 +96,7 @@ fn a_wrong_statement_says_what_is_right() {
     let before = bytes(&file);
     for (line, message) in [
         ("nonsense", "no statement; type help"),
-        ("find Nobody", "there are: All, Person, Slot, many"),
+        ("find Cat", "there are: All, Person, Slot, many"),
         ("find Person where agee = 1", "only: age, email, friend"),
         ("find Person where age = x", "texts are in quotes: 'x'"),
         ("find Person where age = 'x'", "age: 'x' is no value of type int"),

@@ -6,13 +6,14 @@ use super::definition::Violation;
 use super::objects::bridge;
 use super::objects::harness::ObjectHarness;
 use super::promises::{W4, W6, W7};
-use fastness::object::{LivePlan, LiveQuery, ObjectId, ResultChanges};
+use fastness::object::{ClassId, LivePlan, LiveQuery, ObjectId, ResultChanges, View};
 use fastness_models::Op;
 use fastness_models::live_results::Report;
-use fastness_models::object_query::Query as ModelQuery;
-use fastness_models::objects::{DatabaseState, Key};
+use fastness_models::object_query::{Filter as ModelFilter, Query as ModelQuery};
+use fastness_models::object_schema::SchemaChange;
+use fastness_models::objects::{DatabaseState, Id, Key, Value};
 use fastness_models::query_domain::QueryGenerator;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,6 +29,9 @@ struct LiveState {
     live: LiveQuery,
     plan: LivePlan,
     asked: ModelQuery,
+    /// The classes of the objects that the condition compares links with. The core knows them by
+    /// their numbers, so they stay the same when they are renamed.
+    compared: BTreeMap<String, ClassId>,
     rows: Vec<Key>,
     /// Objects of the class that commits have changed since the last report.
     touched: BTreeSet<Key>,
@@ -36,7 +40,7 @@ struct LiveState {
 }
 
 impl LiveResults {
-    /// Subscribes, drops a live result, or asks one.
+    /// Subscribes, in place of another live result if there are many, or asks one.
     pub(super) fn act(
         &mut self,
         harness: &mut ObjectHarness<'_>,
@@ -45,10 +49,13 @@ impl LiveResults {
         let Self(states) = self;
         match op.a % 8 {
             // A writing thread would wait for itself.
-            0..3 if !harness.is_writing() && states.len() < LIVE_MAX => {
+            0..3 if harness.is_writing() => harness.commit()?,
+            0..3 => {
+                if states.len() == LIVE_MAX {
+                    states.remove(usize::from(op.b) % LIVE_MAX);
+                }
                 states.extend(begin(harness, op)?);
             }
-            3 if !states.is_empty() => drop(states.remove(usize::from(op.b) % states.len())),
             _ if !states.is_empty() => {
                 let at = usize::from(op.b) % states.len();
                 poll(harness, &mut states[at])?;
@@ -57,6 +64,32 @@ impl LiveResults {
         }
         harness.probe.count(op.kind.name(), 1);
         Ok(())
+    }
+
+    /// Returns the removal of a property that a live result asks about, for half of the operations:
+    /// a property that is drawn from all is rarely one.
+    pub(super) fn removal(&self, op: Op) -> Option<SchemaChange> {
+        let (state, name) = self.asked(op)?;
+        Some(SchemaChange::RemoveProperty(state.asked.class.clone(), name))
+    }
+
+    /// Returns an object of a live result, if its class is still there, and a property that the
+    /// result asks about, for half of the operations.
+    pub(super) fn place(&self, op: Op, seen: &DatabaseState) -> Option<(Id, String)> {
+        let (state, name) = self.asked(op)?;
+        let key = state.rows.get(usize::from(op.a) % state.rows.len().max(1))?;
+        let class = state.asked.class.clone();
+        seen.classes.contains_key(&class).then(|| ((class, key.clone()), name))
+    }
+
+    fn asked(&self, op: Op) -> Option<(&LiveState, String)> {
+        if op.c.is_multiple_of(2) {
+            return None;
+        }
+        let state = self.0.get(usize::from(op.b) % self.0.len().max(1))?;
+        let sorted = state.asked.sort.iter().map(|(path, _)| path);
+        let path = sorted.chain(&state.asked.distinct).next()?;
+        Some((state, path.split('.').next()?.to_owned()))
     }
 
     /// Notes what a commit changed, and that it woke the results that it concerns.
@@ -104,10 +137,16 @@ fn touched(before: &DatabaseState, after: &DatabaseState, class: &str) -> BTreeS
 fn begin(harness: &mut ObjectHarness<'_>, op: Op) -> Result<Option<LiveState>, CheckError> {
     let mut draw = QueryGenerator::new(harness.domain, &harness.committed, [op.a, op.b, op.c]);
     let mut asked = draw.query();
-    // Often all objects in an order that changes, so that they move.
+    // Often all objects in an order that changes, so that they move, and some with few results.
     if op.c.is_multiple_of(2) {
-        let sort = vec![(draw.property(&asked.class), op.c.is_multiple_of(4))];
-        asked = ModelQuery { filter: None, sort, distinct: Vec::new(), limit: None, ..asked };
+        let property = match op.c % 16 {
+            0 | 2 => draw.linked_path(&asked.class),
+            _ => draw.property(&asked.class),
+        };
+        let distinct = if op.c % 8 == 6 { vec![property.clone()] } else { Vec::new() };
+        let limit = (op.c % 8 == 4).then(|| 1 + usize::from(op.b % 4));
+        let sort = vec![(property, op.c.is_multiple_of(4))];
+        asked = ModelQuery { filter: None, sort, distinct, limit, ..asked };
     }
     let Ok(rows) = harness.committed.find(&asked) else { return Ok(None) };
     let database = harness.database().clone();
@@ -120,7 +159,12 @@ fn begin(harness: &mut ObjectHarness<'_>, op: Op) -> Result<Option<LiveState>, C
     live.on_commit(move || {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let state = LiveState { live, plan, asked, rows, touched: BTreeSet::new(), woken };
+    let mut compared = BTreeMap::new();
+    for name in link_classes(&mut asked).into_iter().map(|name| name.clone()) {
+        compared.insert(name.clone(), snapshot.objects(&name)?.class());
+    }
+    let touched = BTreeSet::new();
+    let state = LiveState { live, plan, asked, compared, rows, touched, woken };
     agrees(&state)?;
     Ok(Some(state))
 }
@@ -143,8 +187,37 @@ fn violation(id: &'static str, text: String) -> CheckError {
     Violation::new(id, text).into()
 }
 
+/// Returns the classes of the objects that the condition of a query compares links with.
+fn link_classes(query: &mut ModelQuery) -> Vec<&mut String> {
+    let (mut left, mut found): (Vec<_>, _) = (query.filter.iter_mut().collect(), Vec::new());
+    while let Some(part) = left.pop() {
+        match part {
+            ModelFilter::Compare(_, _, Value::Link((class, _))) => found.push(class),
+            ModelFilter::Compare(..) | ModelFilter::Text(..) => {}
+            ModelFilter::And(parts) | ModelFilter::Or(parts) => left.extend(parts),
+            ModelFilter::Not(part) => left.push(part),
+        }
+    }
+    found
+}
+
+/// Gives the classes in the condition the names that they have now; one that was removed gets a
+/// name that no class has, also if another class has its name again.
+fn follow_renames(state: &mut LiveState, view: &View<'_>) {
+    let mut named = BTreeMap::new();
+    for name in link_classes(&mut state.asked) {
+        let Some(class) = state.compared.get(name) else { continue };
+        let now =
+            view.class_name(*class).map_or_else(|_| format!("class {class:?}"), str::to_owned);
+        named.insert(now.clone(), *class);
+        *name = now;
+    }
+    state.compared = named;
+}
+
 /// Asks a live result, and applies its report.
 fn poll(harness: &mut ObjectHarness<'_>, state: &mut LiveState) -> Result<(), CheckError> {
+    follow_renames(state, &harness.database().snapshot()?.view());
     let expected = harness.committed.find(&state.asked);
     let (found, expected) = match (state.live.try_recv(), expected) {
         (Ok(found), Ok(expected)) => (found, expected),

@@ -9,6 +9,7 @@ use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
 use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4, W4, W6, W7};
+use super::schema::{change_schema, make_change};
 use fastness::Error;
 use fastness::inspect::{limits, visits};
 use fastness::object::{Query, QueryPlan, View};
@@ -64,9 +65,9 @@ pub(super) const CHECK: Check = Check {
             (OpKind::Delete, 4),
             (OpKind::ListInsert, 8),
             (OpKind::ListEdit, 2),
-            (OpKind::ChangeSchema, 1),
+            (OpKind::ChangeSchema, 2),
             (OpKind::Query, 40),
-            (OpKind::Observe, 16),
+            (OpKind::Observe, 24),
             (OpKind::Commit, 5),
             (OpKind::Abort, 1),
             (OpKind::Reopen, 1),
@@ -109,7 +110,17 @@ impl ObjectCheck for QueryCheck {
             OpKind::Query => query(harness, op),
             OpKind::Observe => self.0.act(harness, op),
             OpKind::Fill => fill(harness, op),
-            OpKind::ChangeSchema => super::schema::change_schema(harness, op),
+            OpKind::Set => match self.0.place(op, harness.seen()) {
+                Some((id, name)) => {
+                    harness.probe.count(op.kind.name(), 1);
+                    harness.set_property((&id, &name), op.c)
+                }
+                None => harness.act(op),
+            },
+            OpKind::ChangeSchema => match self.0.removal(op) {
+                Some(change) => make_change(harness, &change),
+                None => change_schema(harness, op),
+            },
             _ => harness.act(op),
         };
         // Also if a step after the commit failed.

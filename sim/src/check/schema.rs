@@ -121,24 +121,33 @@ fn apply(txn: &mut Transaction, change_schema: &SchemaChange) -> Result<(), Erro
     }
 }
 
+/// Makes the schema change that an operation draws.
 pub(super) fn change_schema(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     let change = harness.domain.change_schema([op.a, op.b, op.c], harness.seen());
-    mark(harness, &change);
+    make_change(harness, &change)
+}
+
+/// Makes a schema change, in the core and in the model.
+pub(super) fn make_change(
+    harness: &mut ObjectHarness<'_>,
+    change: &SchemaChange,
+) -> Result<(), CheckError> {
+    mark(harness, change);
     let synced = harness.domain.is_synced();
     let (txn, state) = harness.write()?;
-    let found = apply(txn, &change);
+    let found = apply(txn, change);
     let expected = match synced {
-        true => state.change_synced_schema(&change),
-        false => state.change_schema(&change),
+        true => state.change_synced_schema(change),
+        false => state.change_schema(change),
     };
-    harness.same(&change, found, expected)?;
+    harness.same(change, found, expected)?;
     match expected {
         Ok(()) if synced => harness.probe.mark("synced schema extended"),
         Err(ObjectRefusal::SyncedChange) => harness.probe.mark("synced schema change refused"),
         Err(ObjectRefusal::SyncedKey) => harness.probe.mark("synced primary key change refused"),
         _ => {}
     }
-    harness.probe.count(op.kind.name(), 1);
+    harness.probe.count(OpKind::ChangeSchema.name(), 1);
     Ok(())
 }
 

@@ -239,22 +239,31 @@ impl<'w> ObjectHarness<'w> {
     fn set(&mut self, op: Op) -> Result<(), CheckError> {
         let id = self.pick(op.a);
         let name = self.domain.property(&id.0, op.b, self.seen());
-        let kind = self.kind(&id, &name);
+        self.set_property((&id, &name), op.c)
+    }
+
+    /// Sets a property of an object to the value that an operand draws.
+    pub(in crate::check) fn set_property(
+        &mut self,
+        (id, name): (&Id, &str),
+        operand: u8,
+    ) -> Result<(), CheckError> {
+        let kind = self.kind(id, name);
         // Sometimes a value of another type.
         let kind =
-            kind.filter(|_| op.c != 251).unwrap_or(fastness_models::objects::ValueType::Text);
-        let value = self.domain.value(&kind, op.c, self.seen());
+            kind.filter(|_| operand != 251).unwrap_or(fastness_models::objects::ValueType::Text);
+        let value = self.domain.value(&kind, operand, self.seen());
         if let Value::Text(text) = &value
             && text.len() > 1024
         {
             self.probe.mark("set an out-of-line value");
         }
         let (txn, state) = self.write()?;
-        let core_id = bridge::object_id(&txn.view(), &id)?;
+        let core_id = bridge::object_id(&txn.view(), id)?;
         let core = bridge::core_value(&txn.view(), &value)?;
-        let found = txn.set(&core_id, &name, core);
-        let expected = state.set(&id, &name, &value);
-        self.same(&(&id, &name, &value), found, expected)?;
+        let found = txn.set(&core_id, name, core);
+        let expected = state.set(id, name, &value);
+        self.same(&(id, name, &value), found, expected)?;
         Ok(())
     }
 
