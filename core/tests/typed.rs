@@ -42,6 +42,25 @@ struct Person {
     dogs: Vec<Link<Dog>>,
 }
 
+#[derive(Object, Clone, Debug, Default, PartialEq)]
+#[object(local)]
+struct Draft {
+    text: String,
+}
+
+#[test]
+fn a_local_class_acts_like_any_other_in_a_file_without_sync() {
+    let class = Draft::class().unwrap();
+    assert!(class.is_local() && !Dog::class().unwrap().is_local());
+    let options = DatabaseOptions::schema(Schema::new([class]).unwrap(), 0);
+    let database = Database::in_memory(&StoreOptions::new(), &options).unwrap();
+    let draft = Draft { text: "unsent".into() };
+    let link = database.transact(|txn| draft.create(txn)).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    assert_eq!(link.get(&snapshot).unwrap(), Some(draft));
+    assert!(snapshot.view().schema().unwrap().class("Draft").unwrap().is_local());
+}
+
 fn schema() -> Schema {
     Schema::new([Dog::class().unwrap(), Person::class().unwrap()]).unwrap()
 }

@@ -240,6 +240,7 @@ fn changed(old: &Class, change: &Change, new: &Class) -> Class {
     };
     match change {
         Change::AddClass => {}
+        Change::ChangeLocal { .. } => return new.clone(),
         Change::AddInitialProperties => properties = new.properties().to_vec(),
         Change::RemoveProperty { property } => properties.retain(|old| old.name() != property),
         Change::ChangePrimaryKey { .. } => {

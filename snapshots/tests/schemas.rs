@@ -35,6 +35,8 @@ fn changes() -> Vec<Change> {
         Change::ChangePrimaryKey { from: None, to: Some(property()) },
         Change::AddIndex { property: property() },
         Change::RemoveIndex { property: property() },
+        Change::ChangeLocal { to: true },
+        Change::ChangeLocal { to: false },
     ]
 }
 
@@ -54,6 +56,8 @@ fn problems() -> Vec<DefinitionError> {
         DefinitionProblem::KeyUnknown,
         DefinitionProblem::IndexType,
         DefinitionProblem::ClassUnknown { class: class.clone() },
+        DefinitionProblem::LinkToLocal { class: class.clone() },
+        DefinitionProblem::LinkFromLocal { class: class.clone() },
         DefinitionProblem::OriginUnknown { class: class.clone(), property: property.clone() },
         DefinitionProblem::OriginNoLink { class: class.clone(), property: property.clone() },
         DefinitionProblem::OriginElsewhere { class, property, to: name("Cat") },

@@ -6,6 +6,8 @@ use fastness::{
     ArgumentError, CommitId, ConfigError, Damage, Error, FileErrorCause, InstanceError, Key,
     ObjectError, PageId, Recovery, RecoveryOutcome, StoreOptions,
 };
+use fastness_sync::client::{BadDownload, ClientError};
+use fastness_sync::reset::Cause;
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
@@ -74,6 +76,20 @@ fn every_error_says_what_happened_and_what_to_do() {
         writeln!(text, "{error}\n    {error:?}\n    {kind}, remedy {:?}", error.remedy()).unwrap();
     }
     insta::assert_snapshot!("errors", text);
+}
+
+#[test]
+fn errors_of_a_synced_file_say_what_to_do() {
+    let errors = [
+        ClientError::Download(BadDownload::Cursor),
+        ClientError::Download(BadDownload::Entry),
+        ClientError::Download(BadDownload::Own),
+        ClientError::Download(BadDownload::Salt),
+        ClientError::Download(BadDownload::Snapshot),
+        ClientError::ResetFailed(Cause::Diverged),
+        ClientError::LocalClass("Draft".to_owned()),
+    ];
+    insta::assert_snapshot!("synced", errors.map(|error| error.to_string()).join("\n"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod go_online;
+mod local_classes;
 mod peer;
 mod progress;
 mod read_only;

@@ -15,6 +15,7 @@ const PROPERTY_NAME_UNITS_MAX: usize = 63;
 pub(crate) struct Definition {
     pub(crate) name: Ident,
     pub(crate) class: String,
+    pub(crate) is_local: bool,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -72,7 +73,7 @@ impl Definition {
         if let Some(at) = parameters(&input.generics) {
             errors.at(at, "a class is one struct: remove the parameters");
         }
-        let class = class_name(input, &mut errors);
+        let (class, is_local) = class_attributes(input, &mut errors);
         let fields = match named_fields(&input.data) {
             Some(fields) => {
                 fields.iter().filter_map(|field| read_field(field, &mut errors)).collect()
@@ -86,7 +87,7 @@ impl Definition {
         check_together(&fields, &mut errors);
         match errors.0 {
             Some(errors) => Err(errors),
-            None => Ok(Self { name: input.ident.clone(), class, fields }),
+            None => Ok(Self { name: input.ident.clone(), class, is_local, fields }),
         }
     }
 }
@@ -130,11 +131,17 @@ fn text(entry: &ParseNestedMeta<'_>) -> Result<LitStr> {
     entry.value()?.parse()
 }
 
-fn class_name(input: &DeriveInput, errors: &mut Errors) -> String {
-    let mut given = None;
-    each_entry(&input.attrs, errors, |entry| match entry.path.is_ident("class") {
-        true => set_once(&mut given, entry, text(entry)?),
-        false => Err(entry.error("a struct takes `class = \"..\"`")),
+/// Returns the name of the class, and whether it is local.
+fn class_attributes(input: &DeriveInput, errors: &mut Errors) -> (String, bool) {
+    let (mut given, mut local) = (None, None);
+    each_entry(&input.attrs, errors, |entry| {
+        if entry.path.is_ident("class") {
+            set_once(&mut given, entry, text(entry)?)
+        } else if entry.path.is_ident("local") {
+            set_once(&mut local, entry, ())
+        } else {
+            Err(entry.error("a struct takes `class = \"..\"` or `local`"))
+        }
     });
     let (name, at) = match given {
         Some(given) => (given.value(), given.span()),
@@ -146,7 +153,7 @@ fn class_name(input: &DeriveInput, errors: &mut Errors) -> String {
     } else if name.starts_with("class_") {
         errors.at(at, "`class_` begins the names of tables: leave it out");
     }
-    name
+    (name, local.is_some())
 }
 
 fn read_field(field: &syn::Field, errors: &mut Errors) -> Option<Field> {

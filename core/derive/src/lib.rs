@@ -25,6 +25,7 @@ use proc_macro2::TokenStream;
 /// Attributes of the struct:
 ///
 /// - `#[object(class = "Dog")]` names the class, which otherwise has the struct's name.
+/// - `#[object(local)]` makes the class local: a synced file keeps its objects for itself.
 ///
 /// Attributes of a field:
 ///

@@ -6,7 +6,8 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 /// Writes the implementation.
-pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStream {
+pub(crate) fn write(Definition { name, class, is_local, fields }: &Definition) -> TokenStream {
+    let local = is_local.then(|| quote!(.local()));
     let definitions = fields.iter().filter_map(define);
     let reads = fields.iter().map(read);
     let contents = fields.iter().filter_map(content);
@@ -20,7 +21,7 @@ pub(crate) fn write(Definition { name, class, fields }: &Definition) -> TokenStr
 
             fn class() -> ::fastness::Result<::fastness::schema::Class> {
                 ::core::result::Result::Ok(
-                    ::fastness::schema::Class::new(#class)? #(.with(#definitions))*
+                    ::fastness::schema::Class::new(#class)? #local #(.with(#definitions))*
                 )
             }
 

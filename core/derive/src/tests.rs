@@ -40,6 +40,8 @@ fn unknown_and_repeated_attributes_are_refused() {
     check(&field("indexed, indexed", "a: i64"), &["given twice: remove one"]);
     check(&field("property", "a: i64"), &["expected `=`"]);
     check("#[object(primary_key)] struct Dog { a: i64 }", &["a struct takes `class = "]);
+    check("#[object(local, local)] struct Dog { a: i64 }", &["given twice"]);
+    check("#[object(local)] struct Dog { a: i64 }", &[]);
     check("#[object(class = \"A\", class = \"B\")] struct Dog { a: i64 }", &["given twice"]);
 }
 

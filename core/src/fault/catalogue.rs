@@ -214,6 +214,9 @@ faults! {
     Sn45 = "SN-45", "a download leaves pending entries as they are that it meets";
     Sn46 = "SN-46", "a download that failed leaves its memory of the pending entries";
     Sn47 = "SN-47", "a reset writes an entry again beside its original";
+    Sn50 = "SN-50", "an entry has operations of local classes";
+    Sn52 = "SN-52", "undo takes local objects back";
+    Sn53 = "SN-53", "a reset drops the objects of local classes";
 }
 
 #[cfg(feature = "faults")]

@@ -30,8 +30,9 @@ impl Transaction {
         let table = self.tables.new_table(&class);
         let table = table.ok_or_else(|| too_many_properties(class.name()))?;
         self.change(|txn| {
+            let added = table.id;
             txn.tables.put_table(table);
-            txn.note_schema(|| SchemaChange::AddClass(class.clone()));
+            txn.note_class(added, || SchemaChange::AddClass(class.clone()));
             Ok(())
         })
     }
@@ -43,7 +44,7 @@ impl Transaction {
     /// property that links to it.
     pub fn remove_class(&mut self, class: &str) -> Result<()> {
         let table = self.class(class)?;
-        self.require_change(class, None)?;
+        self.require_change(&table, None)?;
         for other in self.tables.catalog().tables().filter(|other| other.id != table.id) {
             if other.columns.iter().any(|column| column.target() == Some(class)) {
                 let (class, by) = (class.to_owned(), other.name.clone());
@@ -53,7 +54,7 @@ impl Transaction {
         self.change(|txn| {
             txn.touch_all(&table)?;
             txn.tables.remove_class(&table)?;
-            txn.note_schema(|| SchemaChange::RemoveClass { class: class.to_owned() });
+            txn.note_class(table.id, || SchemaChange::RemoveClass { class: class.to_owned() });
             Ok(())
         })
     }
@@ -66,12 +67,12 @@ impl Transaction {
     pub fn rename_class(&mut self, class: &str, name: &str) -> Result<()> {
         let name = Class::new(name)?.name().to_owned();
         let table = self.class(class)?;
-        self.require_change(class, None)?;
+        self.require_change(&table, None)?;
         if self.tables.catalog().table(&name).is_some() {
             return Err(ObjectError::ClassExists { class: name }.into());
         }
         self.tables.rename_class(&table, &name)?;
-        self.note_schema(|| SchemaChange::RenameClass { class: class.to_owned(), name });
+        self.note_class(table.id, || SchemaChange::RenameClass { class: class.to_owned(), name });
         Ok(())
     }
 
@@ -97,7 +98,7 @@ impl Transaction {
             newer.add(property.clone()).ok_or_else(|| too_many_properties(class))?;
             self.change(|txn| txn.tables.add_column(newer, property.name()))?;
         }
-        self.note_schema(|| {
+        self.note_class(table.id, || {
             let (class, property) = (class.to_owned(), property.clone());
             SchemaChange::AddProperty { class, property }
         });
@@ -106,7 +107,7 @@ impl Transaction {
 
     /// Adds a property that is the primary key.
     fn add_key(&mut self, table: &ClassTable, property: &Property) -> Result<()> {
-        self.require_key_change(&table.name, property.name())?;
+        self.require_key_change(table, property.name())?;
         let unusable =
             self.change_tables(|tables, touch| tables.add_key(table, property, touch))?;
         match unusable {
@@ -122,13 +123,13 @@ impl Transaction {
     pub fn remove_property(&mut self, class: &str, property: &str) -> Result<()> {
         let table = self.class(class)?;
         let column = self::property(&table, property)?;
-        self.require_change(class, Some(property))?;
+        self.require_change(&table, Some(property))?;
         let has_room = self
             .change_tables(|tables, touch| tables.remove_property(&table, column.number, touch))?;
         if !has_room {
             return Err(too_many_properties(class));
         }
-        self.note_schema(|| {
+        self.note_class(table.id, || {
             let (class, property) = (class.to_owned(), property.to_owned());
             SchemaChange::RemoveProperty { class, property }
         });
@@ -144,11 +145,11 @@ impl Transaction {
     pub fn rename_property(&mut self, class: &str, property: &str, name: &str) -> Result<()> {
         let table = self.class(class)?;
         let column = self::property(&table, property)?;
-        self.require_change(class, Some(property))?;
+        self.require_change(&table, Some(property))?;
         let renamed = fault::object::forget_key(column.renamed(name)?)?;
         require_free_name(&table, name)?;
         self.tables.redefine_column(ColumnRef::new(&table, column), renamed);
-        self.note_schema(|| {
+        self.note_class(table.id, || {
             let (class, property) = (class.to_owned(), property.to_owned());
             SchemaChange::RenameProperty { class, property, name: name.to_owned() }
         });
@@ -173,7 +174,7 @@ impl Transaction {
             return Ok(());
         }
         if !fault::on(Fault::Ob01) {
-            self.require_change(class, Some(property))?;
+            self.require_change(&table, Some(property))?;
         }
         let changed = column.with_nullable(nullable)?;
         let zero = if nullable { Value::Null } else { zero(kind) };
@@ -187,7 +188,7 @@ impl Transaction {
                 return Err(too_many_properties(class));
             }
         }
-        self.note_schema(|| {
+        self.note_class(table.id, || {
             let (class, property) = (class.to_owned(), property.to_owned());
             SchemaChange::SetNullable { class, property, nullable }
         });
@@ -233,8 +234,8 @@ impl Transaction {
             return Err(type_error(ColumnRef::new(&table, column), "a primary key"));
         }
         match property {
-            Some(property) => self.require_key_change(class, property)?,
-            None => self.require_change(class, held)?,
+            Some(property) => self.require_key_change(&table, property)?,
+            None => self.require_change(&table, held)?,
         }
         if let Some(column) = column {
             let field = ColumnRef::new(&table, column);
@@ -246,7 +247,7 @@ impl Transaction {
         if !self.change_tables(|tables, touch| tables.rekey(&table, column, touch))? {
             return Err(too_many_properties(class));
         }
-        self.note_schema(|| {
+        self.note_class(table.id, || {
             let (class, property) = (class.to_owned(), property.map(str::to_owned));
             SchemaChange::SetPrimaryKey { class, property }
         });
@@ -268,31 +269,31 @@ impl Transaction {
             return Ok(());
         }
         if !indexed {
-            self.require_change(class, Some(property))?;
+            self.require_change(&table, Some(property))?;
         }
         self.change(|txn| txn.tables.set_indexed(ColumnRef::new(&table, column), indexed))?;
-        self.note_schema(|| {
+        self.note_class(table.id, || {
             let (class, property) = (class.to_owned(), property.to_owned());
             SchemaChange::SetIndexed { class, property, indexed }
         });
         Ok(())
     }
 
-    /// Refuses to change or remove a class or property of a synced file.
-    fn require_change(&self, class: &str, property: Option<&str>) -> Result<()> {
-        if !self.only_adds {
+    /// Refuses to change or remove a class or property that a synced file shares with others.
+    fn require_change(&self, table: &ClassTable, property: Option<&str>) -> Result<()> {
+        if !self.only_adds || table.id.is_local() {
             return Ok(());
         }
-        let (class, property) = (class.to_owned(), property.map(str::to_owned));
+        let (class, property) = (table.name.clone(), property.map(str::to_owned));
         Err(ObjectError::SyncedChange { class, property }.into())
     }
 
-    /// Refuses another primary key in a synced file.
-    fn require_key_change(&self, class: &str, property: &str) -> Result<()> {
-        if !self.only_adds {
+    /// Refuses another primary key of a class that a synced file shares with others.
+    fn require_key_change(&self, table: &ClassTable, property: &str) -> Result<()> {
+        if !self.only_adds || table.id.is_local() {
             return Ok(());
         }
-        let (class, property) = (class.to_owned(), property.to_owned());
+        let (class, property) = (table.name.clone(), property.to_owned());
         Err(ObjectError::SyncedKey { class, property }.into())
     }
 }

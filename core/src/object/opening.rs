@@ -159,7 +159,11 @@ impl Steps<'_, '_> {
             self.schema.class(class).and_then(|class| class.property(property)).cloned()
         };
         match change {
-            Change::AddClass => self.txn.add_class(&Class::new(class.clone())?),
+            Change::AddClass => {
+                let is_local = self.schema.class(class).is_some_and(Class::is_local);
+                let class = Class::new(class.clone())?;
+                self.txn.add_class(&if is_local { class.local() } else { class })
+            }
             Change::AddInitialProperties => {
                 let Some(class) = self.schema.class(class) else { return Ok(()) };
                 class
@@ -191,6 +195,13 @@ impl Steps<'_, '_> {
             Change::AddIndex { .. } if fault::on(Fault::Ob04) => Ok(()),
             Change::AddIndex { property } => self.txn.set_indexed(class, property, true),
             Change::RemoveIndex { property } => self.txn.set_indexed(class, property, false),
+            Change::ChangeLocal { .. } => {
+                // No mode decides it.
+                let path = self.txn.shared.store.path().to_path_buf();
+                let (class, change) = (class.clone(), change.clone());
+                let differences = vec![Difference { class, change }];
+                Err(SchemaError::MigrationNeeded { path, differences }.into())
+            }
         }
     }
 

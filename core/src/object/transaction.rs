@@ -22,8 +22,8 @@ use crate::schema::PropertyType;
 #[cfg(doc)]
 use crate::schema::SchemaError;
 use crate::table::{
-    ClassTable, Column, ColumnRef, Nullified, ObjectId, ObjectKey, ObjectRef, Operation, Replaced,
-    SchemaChange, Tables, Value,
+    ClassId, ClassTable, Column, ColumnRef, Nullified, ObjectId, ObjectKey, ObjectRef, Operation,
+    Replaced, SchemaChange, Tables, Value,
 };
 use crate::tree::Bytes;
 use crate::txn::{Durability, ReadSource, WriteTxn};
@@ -323,13 +323,27 @@ impl Transaction {
         operation: impl FnOnce(ObjectRef) -> Operation,
     ) {
         self.touch([ObjectId { class: table.id, key: key.clone() }]);
-        if self.has_commit_hook() {
+        if self.takes_operations(table.id) {
             let target = ObjectRef { class: table.name.clone(), key: key.clone() };
             self.operations.push(operation(target));
         }
     }
 
-    /// Records a change of classes.
+    /// Tells whether the commit hook takes the operations of a class: those of a local class stay
+    /// in a synced file.
+    fn takes_operations(&self, class: ClassId) -> bool {
+        let is_kept = self.shared.synced && class.is_local() && !fault::on(Fault::Sn50);
+        self.has_commit_hook() && !is_kept
+    }
+
+    /// Records a change of a class.
+    pub(super) fn note_class(&mut self, class: ClassId, change: impl FnOnce() -> SchemaChange) {
+        if self.takes_operations(class) {
+            self.operations.push(Operation::SchemaChange(change()));
+        }
+    }
+
+    /// Records a change of the schema.
     pub(super) fn note_schema(&mut self, change: impl FnOnce() -> SchemaChange) {
         if self.has_commit_hook() {
             self.operations.push(Operation::SchemaChange(change()));

@@ -92,7 +92,14 @@ fn links(class: &Class, property: &Property, classes: &[Class], errors: &mut Vec
     let Some(target) = classes.get(at).filter(|other| other.name == name) else {
         return push(Problem::ClassUnknown { class: name.to_owned() });
     };
-    let PropertyType::LinkingObjects { property: origin, .. } = &property.kind else { return };
+    let PropertyType::LinkingObjects { property: origin, .. } = &property.kind else {
+        match (class.is_local, target.is_local) {
+            (false, true) => push(Problem::LinkToLocal { class: name.to_owned() }),
+            (true, false) => push(Problem::LinkFromLocal { class: name.to_owned() }),
+            (true, true) | (false, false) => {}
+        }
+        return;
+    };
     let Some(source) = target.property(origin) else {
         let (class, property) = (name.to_owned(), origin.clone());
         return push(Problem::OriginUnknown { class, property });

@@ -12,6 +12,7 @@ pub struct Class {
     pub(super) properties: Vec<Property>,
     /// Primary keys that were given by name.
     pub(super) keys: Vec<String>,
+    pub(super) is_local: bool,
 }
 
 /// A named set of classes, of a library or an app.
@@ -34,13 +35,33 @@ impl Class {
         if name.is_empty() || units(name) > CLASS_NAME_UNITS_MAX {
             return Err(SchemaError::ClassName { name: given });
         }
-        Ok(Self { name: name.to_owned(), properties: Vec::new(), keys: Vec::new() })
+        let (properties, keys) = (Vec::new(), Vec::new());
+        Ok(Self { name: name.to_owned(), properties, keys, is_local: false })
     }
 
     /// Adds a property.
     #[must_use]
     pub fn with(mut self, property: Property) -> Self {
         self.properties.push(property);
+        self
+    }
+
+    /// Makes the class local: a synced file keeps its objects for itself. No entry, snapshot or
+    /// client reset contains or changes them. Links between a local class and another one are
+    /// refused. With the feature `derive`, `#[object(local)]` on the struct does the same.
+    ///
+    /// ```
+    /// use fastness::schema::{Class, Property, Scalar, Schema};
+    ///
+    /// let task = Class::new("Task")?.with(Property::new("title", Scalar::String)?);
+    /// let draft = Class::new("Draft")?.local().with(Property::new("text", Scalar::String)?);
+    /// let schema = Schema::new([task, draft])?;
+    /// assert!(schema.class("Draft").is_some_and(Class::is_local));
+    /// # fastness::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub const fn local(mut self) -> Self {
+        self.is_local = true;
         self
     }
 
@@ -55,6 +76,12 @@ impl Class {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Tells whether a synced file keeps the objects of the class for itself.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Returns the name of the table that holds the objects.

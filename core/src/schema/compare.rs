@@ -26,6 +26,10 @@ pub fn differences(stored: &Schema, wanted: &Schema) -> Vec<Difference> {
 }
 
 fn of_class(stored: &Class, wanted: &Class, push: &mut dyn FnMut(Change)) {
+    if stored.is_local() != wanted.is_local() {
+        // They are two classes, whatever their properties are.
+        return push(Change::ChangeLocal { to: wanted.is_local() });
+    }
     for old in stored.stored_properties() {
         match wanted.property(old.name()).filter(|new| !new.kind().is_computed()) {
             None => push(Change::RemoveProperty { property: old.name().to_owned() }),

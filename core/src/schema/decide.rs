@@ -108,7 +108,9 @@ pub fn require_classes(path: &Path, stored: &Schema, wanted: &Schema) -> Result<
 fn automatic(opening: &Opening<'_>, found: Vec<Difference>) -> Result<Vec<Action>, SchemaError> {
     let Some(stored) = opening.stored.version else { return initialise(opening, found) };
     opening.not_lower(stored)?;
-    if stored == opening.version {
+    let changes_local =
+        found.iter().any(|found| matches!(found.change, Change::ChangeLocal { .. }));
+    if stored == opening.version || changes_local {
         return match needs_migration(&found) {
             true => Err(opening.migration_needed(found)),
             false => Ok(apply(found).collect()),

@@ -64,6 +64,12 @@ pub enum Change {
         /// The property.
         property: String,
     },
+    /// The class is local in the file, or requested as a local one, and not both. No mode changes
+    /// that: a class of another name replaces it.
+    ChangeLocal {
+        /// Whether it is requested as a local one.
+        to: bool,
+    },
 }
 
 impl Change {
@@ -76,7 +82,8 @@ impl Change {
             | Self::ChangeType { .. }
             | Self::MakeNullable { .. }
             | Self::MakeRequired { .. }
-            | Self::ChangePrimaryKey { .. } => true,
+            | Self::ChangePrimaryKey { .. }
+            | Self::ChangeLocal { .. } => true,
             Self::AddClass
             | Self::AddInitialProperties
             | Self::AddIndex { .. }
@@ -88,9 +95,10 @@ impl Change {
     #[must_use]
     pub const fn drops_values(&self) -> bool {
         match self {
-            Self::RemoveProperty { .. } | Self::ChangeType { .. } | Self::MakeRequired { .. } => {
-                true
-            }
+            Self::RemoveProperty { .. }
+            | Self::ChangeType { .. }
+            | Self::MakeRequired { .. }
+            | Self::ChangeLocal { .. } => true,
             Self::AddClass
             | Self::AddInitialProperties
             | Self::AddProperty { .. }

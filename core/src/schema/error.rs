@@ -120,6 +120,16 @@ pub enum DefinitionProblem {
         /// That class.
         class: String,
     },
+    /// The class that is linked to is local, and this one is not.
+    LinkToLocal {
+        /// That class.
+        class: String,
+    },
+    /// The class that is linked to is not local, and this one is.
+    LinkFromLocal {
+        /// That class.
+        class: String,
+    },
     /// The property that links come from does not exist.
     OriginUnknown {
         /// Class it should be in.

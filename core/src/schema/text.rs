@@ -56,7 +56,7 @@ impl Display for Property {
 
 impl Display for Class {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {{", self.name())?;
+        write!(f, "{}{} {{", if self.is_local() { "local " } else { "" }, self.name())?;
         for (index, property) in self.properties().iter().enumerate() {
             write!(f, "{} {property}", if index == 0 { "" } else { "," })?;
         }
@@ -115,6 +115,12 @@ impl Display for Difference {
             Change::RemoveIndex { property } => {
                 write!(f, "`{class}.{property}` has an index that is not wanted")
             }
+            Change::ChangeLocal { to: true } => {
+                write!(f, "class `{class}` is not local in the file; give the local one a new name")
+            }
+            Change::ChangeLocal { to: false } => {
+                write!(f, "class `{class}` is local in the file; give the other one a new name")
+            }
         }
     }
 }
@@ -144,6 +150,12 @@ impl Display for DefinitionProblem {
             Self::IndexType => f.write_str("this type has no index; leave it out"),
             Self::ClassUnknown { class } => {
                 write!(f, "class `{class}` is not in the schema; add it")
+            }
+            Self::LinkToLocal { class } => {
+                write!(f, "class `{class}` is local and this one is not; store its key instead")
+            }
+            Self::LinkFromLocal { class } => {
+                write!(f, "this class is local and `{class}` is not; store its key instead")
             }
             Self::OriginUnknown { class, property } => {
                 write!(f, "`{class}.{property}` does not exist; name the property that links here")

@@ -16,7 +16,7 @@ use crate::schema::{Class, Property, PropertyType, Scalar};
 impl Tables {
     /// Makes the table of a new class; none if the class has no room for its properties.
     pub(crate) fn new_table(&self, class: &Class) -> Option<ClassTable> {
-        let mut table = self.catalog.draft(class.name())?;
+        let mut table = self.catalog.draft(class)?;
         class.stored_properties().try_for_each(|property| table.add(property.clone()))?;
         Some(table)
     }

@@ -68,6 +68,9 @@ impl Tables {
     fn apply_add_class(&mut self, class: &Class) -> ApplyResult<Applied> {
         let class = check_class(class).map_err(|_| Dropped::Unfit)?;
         if let Some(held) = self.catalog.table(class.name()) {
+            if held.id.is_local() != class.is_local() {
+                return Err(Dropped::Conflict.into());
+            }
             let held = held.columns.iter().map(|column| &column.property);
             let mut wanted: Vec<&Property> = class.stored_properties().collect();
             wanted.sort_by_key(|property| property.name());

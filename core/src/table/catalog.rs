@@ -5,7 +5,7 @@
 //! Format: docs/objects.md#catalog.
 
 use super::class_table::ClassTable;
-use super::value::ClassId;
+use super::value::{ClassId, LOCAL_CLASSES};
 use crate::codec::{Reader, Writer};
 use crate::conc::Arc;
 use crate::error::{Error, FileErrorCause, Result};
@@ -28,6 +28,8 @@ pub struct Catalog {
     pub(crate) stamp: u64,
     pub(crate) version: Option<u64>,
     next_class: u32,
+    /// Local classes that were ever added: their numbers are counted apart.
+    local_classes: u32,
     tables: Sorted<ClassId, Arc<ClassTable>>,
     names: Sorted<String, ClassId>,
 }
@@ -40,16 +42,33 @@ pub(crate) fn malformed(path: &Path) -> Error {
     Error::file(path, FileErrorCause::MalformedObject)
 }
 
+/// The tree of a catalog, below its root.
+pub(super) const SCHEMA: &str = "schema";
+
 /// Returns the name of the tree of a root's catalog.
 pub(crate) fn schema_tree(root: &str) -> String {
-    format!("{root}/schema")
+    format!("{root}/{SCHEMA}")
+}
+
+/// Returns the key of a class.
+fn class_key(id: ClassId) -> Vec<u8> {
+    [&[CLASSES], &id.0.to_be_bytes()[..]].concat()
+}
+
+/// Returns the class that an entry defines; none for the other entries.
+pub(super) fn class_of_entry(key: &[u8]) -> Option<ClassId> {
+    let (kind, id) = key.split_first()?;
+    let id = id.try_into().ok().map(u32::from_be_bytes);
+    id.map(ClassId).filter(|_| *kind == CLASSES)
 }
 
 impl Catalog {
     /// Makes the catalog of a root without classes.
     pub(crate) fn new(root: &str) -> Self {
         let (tables, names) = (Sorted::default(), Sorted::default());
-        Self { root: Arc::from(root), stamp: 0, version: None, next_class: 0, tables, names }
+        let (next_class, local_classes) = (0, 0);
+        let (root, stamp, version) = (Arc::from(root), 0, None);
+        Self { root, stamp, version, next_class, local_classes, tables, names }
     }
 
     pub(crate) fn root(&self) -> &str {
@@ -71,17 +90,20 @@ impl Catalog {
     fn read(source: ReadSource<'_>, root: &str) -> Result<Option<Self>> {
         let tree = source.tree(&schema_tree(root));
         let mut catalog = Self::new(root);
-        let Some(head) = tree.get(HEAD)? else { return Ok(Some(catalog)) };
-        if catalog.read_head(&head).is_none() {
+        let head = tree.get(HEAD)?;
+        if let Some(head) = &head
+            && catalog.read_head(head).is_none()
+        {
             return Ok(None);
         }
         for entry in tree.range(&[CLASSES][..]..&[CLASSES + 1][..])? {
             let (key, value) = entry?;
-            let id = key.split_first().and_then(|(_, id)| id.try_into().ok());
-            let Some(id) = id.map(u32::from_be_bytes).map(ClassId) else { return Ok(None) };
+            let Some(id) = class_of_entry(&key) else { return Ok(None) };
             let table = ClassTable::decode(&catalog.root, id, &value);
             let Some(table) = table else { return Ok(None) };
-            if catalog.table(&table.name).is_some() {
+            // An undo that removes the head leaves local classes.
+            let is_headless = head.is_none() && !id.is_local();
+            if catalog.table(&table.name).is_some() || is_headless {
                 return Ok(None);
             }
             catalog.put(table);
@@ -95,23 +117,35 @@ impl Catalog {
         self.next_class = rest.u32()?;
         let versioned = rest.u8()? != 0;
         self.version = Some(rest.u64()?).filter(|_| versioned);
-        rest.is_empty().then_some(())
+        if rest.is_empty() {
+            return Some(());
+        }
+        self.local_classes = rest.u32()?;
+        (rest.is_empty() && self.local_classes > 0).then_some(())
     }
 
     /// Returns the entries in which the stored form differs from that of an older catalog.
     pub(super) fn entries(&self, older: &Self) -> Vec<CatalogEntry> {
-        let key = |id: ClassId| [&[CLASSES], &id.0.to_be_bytes()[..]].concat();
         let mut head = Writer::default();
         head.u64(self.stamp);
         head.u32(self.next_class);
         head.u8(self.version.is_some().into());
         head.u64(self.version.unwrap_or_default());
+        if self.local_classes > 0 {
+            head.u32(self.local_classes);
+        }
         let mut entries = vec![(HEAD.to_vec(), Some(head.into_bytes()))];
         let removed = older.tables.keys().filter(|id| !self.tables.contains_key(id));
-        entries.extend(removed.map(|id| (key(*id), None)));
+        entries.extend(removed.map(|id| (class_key(*id), None)));
         let changed = self.tables.iter().filter(|(id, table)| older.tables.get(id) != Some(table));
-        entries.extend(changed.map(|(id, table)| (key(*id), Some(table.encode()))));
+        entries.extend(changed.map(|(id, table)| (class_key(*id), Some(table.encode()))));
         entries
+    }
+
+    /// Returns the entries of the local classes.
+    pub(super) fn local_entries(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let local = self.tables.values().filter(|table| table.id.is_local());
+        local.map(|table| (class_key(table.id), table.encode())).collect()
     }
 
     /// Returns the table of a class.
@@ -124,20 +158,37 @@ impl Catalog {
         self.tables.get(&id)
     }
 
-    /// Returns the number of the next class.
-    pub(super) const fn next_class(&self) -> u32 {
-        self.next_class
+    /// Tells whether the number of a class was given out.
+    pub(super) const fn is_given_out(&self, id: ClassId) -> bool {
+        match id.0.checked_sub(LOCAL_CLASSES) {
+            Some(local) => local < self.local_classes,
+            None => id.0 < self.next_class,
+        }
+    }
+
+    /// Tells whether there are local classes.
+    pub(super) const fn has_local(&self) -> bool {
+        self.local_classes > 0
+    }
+
+    /// Keeps the numbers of local classes that another state of the file gave out.
+    pub(super) fn continue_local(&mut self, other: &Self) {
+        self.local_classes = self.local_classes.max(other.local_classes);
     }
 
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<ClassTable>> {
         self.tables.values()
     }
 
-    /// Makes a table without columns under the next number, if there is one; [`Catalog::put`] adds
-    /// it.
-    pub(super) fn draft(&self, name: &str) -> Option<ClassTable> {
-        self.next_class.checked_add(1)?;
-        Some(ClassTable::new(&self.root, ClassId(self.next_class), name))
+    /// Makes a table without columns under the next number of its kind, if there is one;
+    /// [`Catalog::put`] adds it.
+    pub(super) fn draft(&self, class: &Class) -> Option<ClassTable> {
+        let id = match class.is_local() {
+            true => LOCAL_CLASSES.checked_add(self.local_classes),
+            false => Some(self.next_class).filter(|id| *id < LOCAL_CLASSES),
+        };
+        let id = id.filter(|id| *id < u32::MAX)?;
+        Some(ClassTable::new(&self.root, ClassId(id), class.name()))
     }
 
     /// Adds a table, or replaces the one with its number.
@@ -146,7 +197,10 @@ impl Catalog {
     /// B6: if another class has its name.
     pub(super) fn put(&mut self, table: ClassTable) {
         let (id, name) = (table.id, table.name.clone());
-        self.next_class = self.next_class.max(id.0.saturating_add(1));
+        match id.0.checked_sub(LOCAL_CLASSES) {
+            Some(local) => self.local_classes = self.local_classes.max(local.saturating_add(1)),
+            None => self.next_class = self.next_class.max(id.0 + 1),
+        }
         if let Some(older) = self.tables.insert(id, Arc::new(table)) {
             self.names.remove(&older.name);
         }
@@ -162,8 +216,8 @@ impl Catalog {
 
     /// Removes every class. Numbers of classes go on.
     pub(super) fn clear(&mut self) {
-        let (stamp, next_class) = (self.stamp, self.next_class);
-        *self = Self { stamp, next_class, ..Self::new(&self.root) };
+        let Self { stamp, next_class, local_classes, .. } = *self;
+        *self = Self { stamp, next_class, local_classes, ..Self::new(&self.root) };
     }
 
     /// Returns the classes as a schema, if they fit together.
@@ -171,6 +225,9 @@ impl Catalog {
         let mut classes = Vec::new();
         for table in self.tables.values() {
             let mut class = Class::new(table.name.clone())?;
+            if table.id.is_local() {
+                class = class.local();
+            }
             for column in &*table.columns {
                 class = class.with(column.property.clone());
             }

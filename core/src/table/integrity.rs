@@ -132,7 +132,7 @@ impl Integrity<'_> {
         let (schema, catalog) = (schema_tree(MAIN), self.reader.catalog);
         let mut is_sound = catalog.schema().is_ok();
         for table in catalog.tables() {
-            is_sound &= table.id.0 < catalog.next_class() && is_class_sound(table);
+            is_sound &= catalog.is_given_out(table.id) && is_class_sound(table);
         }
         self.problems.push_unless(is_sound, ObjectProblemKind::Classes, (&schema, &[]));
     }

@@ -5,7 +5,8 @@
 //!
 //! Specification: docs/sync.md. No promised interface.
 
-use super::catalog::schema_tree;
+use super::catalog::{Catalog, SCHEMA, class_of_entry, schema_tree};
+use super::class_table::ClassTable;
 use super::column::{Column, ColumnPlace};
 use super::key::{fits, read_link};
 use super::operation::ObjectRef;
@@ -112,6 +113,58 @@ impl Tables {
     }
 }
 
+/// Local classes, which a replica leaves alone.
+impl Tables {
+    /// Tells whether a class is local.
+    #[must_use]
+    pub fn is_local_class(&self, class: &str) -> bool {
+        self.class_id(class).is_some_and(ClassId::is_local)
+    }
+
+    /// Tells whether an entry of a tree is one of a local class: of its objects, or its definition.
+    #[must_use]
+    pub fn is_local_entry(&self, tree: &str, key: &[u8]) -> bool {
+        if !self.catalog.has_local() {
+            return false;
+        }
+        let below = tree.strip_prefix(self.catalog.root()).and_then(|tree| tree.strip_prefix('/'));
+        let Some(below) = below else { return false };
+        if below == SCHEMA {
+            return class_of_entry(key).is_some_and(ClassId::is_local);
+        }
+        let number = below.split_once('.').map_or(below, |(number, _)| number);
+        number.parse().is_ok_and(|number| ClassId(number).is_local())
+    }
+
+    /// Returns the name of a class of the catalog below another root that is local there, or here;
+    /// none for none.
+    ///
+    /// # Errors
+    /// If that catalog cannot be read or is damaged.
+    pub fn local_class_below(&self, root: &str) -> Result<Option<String>> {
+        let other = Catalog::load(ReadSource::Txn(&self.txn), root)?;
+        let is_local = |table: &ClassTable| table.id.is_local() || self.is_local_class(&table.name);
+        let named = other.tables().find(|table| is_local(table));
+        Ok(named.map(|table| table.name.clone()))
+    }
+
+    /// Returns the definitions of the local classes as entries of the tree of the catalog.
+    #[must_use]
+    pub fn local_definitions(&self) -> Vec<SideEntry> {
+        self.catalog.local_entries()
+    }
+
+    /// Puts definitions of local classes into the tree of the catalog, which was replaced;
+    /// [`Tables::reload`] follows.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn put_local_definitions(&mut self, definitions: &[SideEntry]) -> Result<()> {
+        let mut tree = self.txn.tree(&schema_tree(self.catalog.root()))?;
+        definitions.iter().try_for_each(|(key, value)| tree.insert(key, value).map(drop))
+    }
+}
+
 /// Another catalog.
 impl Tables {
     /// Reads the catalog again after its tree was replaced, under a new stamp. Numbers that were
@@ -134,11 +187,12 @@ impl Tables {
         self.next_number()
     }
 
-    /// Returns the names of the trees of the classes, also of those without entries.
+    /// Returns the names of the trees of the classes that are not local, also of those without
+    /// entries.
     #[must_use]
     pub fn class_trees(&self) -> Vec<String> {
         let mut names = vec![schema_tree(self.catalog.root())];
-        for table in self.catalog.tables() {
+        for table in self.catalog.tables().filter(|table| !table.id.is_local()) {
             let trees = &table.trees;
             let of_class = [&trees.objects, &trees.out_of_line, &trees.chunks, &trees.links];
             names.extend(of_class.map(String::clone));

@@ -195,6 +195,7 @@ impl Tables {
         let mut restored = Catalog::load(ReadSource::Txn(&self.txn), self.catalog.root())?;
         // Catalogs are cached by stamp, so a restored one gets a stamp of its own.
         restored.stamp = self.written.stamp;
+        restored.continue_local(&self.written);
         self.written = Arc::new(restored);
         self.catalog = Arc::clone(&self.written);
         self.write_catalog()

@@ -42,6 +42,17 @@ pub struct Timestamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassId(pub u32);
 
+/// The least number of a local class.
+pub(crate) const LOCAL_CLASSES: u32 = 1 << 31;
+
+impl ClassId {
+    /// Tells whether it is the number of a local class.
+    #[must_use]
+    pub const fn is_local(self) -> bool {
+        self.0 >= LOCAL_CLASSES
+    }
+}
+
 /// The address of an object within its class: its primary key or, without one, a number that no
 /// other object of the file ever has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

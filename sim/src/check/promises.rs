@@ -395,6 +395,11 @@ pub(super) const SY19: Invariant = promise(
     "SY19",
     "An entry leaves the device only after it is durable; its number is never used again.",
 );
+pub(super) const SY22: Invariant = promise(
+    "SY22",
+    "Objects of a local class are in no entry; only the app changes them, neither undo nor a \
+     download nor a reset.",
+);
 pub(super) const SV2: Invariant =
     promise("SV2", "No two clients of a database ever get one number, also after a restore.");
 pub(super) const HC1: Invariant =

@@ -6,7 +6,7 @@
 //! - SV5 A client applies entries only if they continue the history that it knows, up to their
 //!   salt.
 
-use super::error::{BadDownload, ClientResult};
+use super::error::{BadDownload, ClientError, ClientResult};
 use super::layout::{
     DEAD_LETTERS, PENDING, UNSAVED, entry_key, number_key, read_entry_key, read_number,
 };
@@ -15,7 +15,7 @@ use super::pending::{self, PendingEntry};
 use super::rebase::{Rebase, header};
 use crate::chain::{chain_hash, salt};
 use crate::codec::{Reader, put_binary, put_varint};
-use crate::entry::{self, Header, Operations};
+use crate::entry::{self, Entry, Header, Operation, Operations};
 use crate::fault::{self, Fault};
 use crate::merge::{Author, PENDING_SEQ};
 use crate::outcome::Outcome;
@@ -190,6 +190,7 @@ impl Rebase<'_> {
         let Header { client_seq, base, stamp } = header;
         let author = Author { seq, client, client_seq, base, stamp };
         let entry = entry::decode(entry).map_err(|_| BadDownload::Entry)?;
+        self.require_no_local(&entry)?;
         if !fault::on(Fault::Sn15) {
             self.meta.last_stamp = self.meta.last_stamp.max(stamp);
         }
@@ -197,6 +198,19 @@ impl Rebase<'_> {
             self.undo()?;
         }
         self.apply_entry(&author, &entry)?;
+        Ok(())
+    }
+
+    /// Checks that an entry adds no class of the name of a local one: the file could not follow the
+    /// history.
+    fn require_no_local(&self, entry: &Entry<'_>) -> ClientResult<()> {
+        for operation in &entry.operations {
+            if let Operation::AddClass { class, .. } = operation
+                && self.tables.is_local_class(class)
+            {
+                return Err(ClientError::LocalClass((*class).to_owned()));
+            }
+        }
         Ok(())
     }
 

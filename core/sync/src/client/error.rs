@@ -41,6 +41,8 @@ pub enum ClientError {
     Download(BadDownload),
     /// A reset failed twice for one cause; the file and its backup stay as they are.
     ResetFailed(Cause),
+    /// A class of the history has the name of a local class of this file, which stays as it is.
+    LocalClass(String),
 }
 
 /// Result of a call of a client's replica.
@@ -68,6 +70,13 @@ impl fmt::Display for ClientError {
                     f,
                     "the reset with code {} failed twice; send the file to support",
                     cause.code()
+                )
+            }
+            Self::LocalClass(class) => {
+                write!(
+                    f,
+                    "class `{class}` is local in this file, and another app synchronizes a class \
+                     of that name; rename the local one"
                 )
             }
         }

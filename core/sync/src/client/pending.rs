@@ -154,8 +154,12 @@ pub(super) fn put<'p>(
         outcomes.iter().for_each(|outcome| put_outcome(&mut list, *outcome));
     }
     put_binary(&mut bytes, &list);
-    let images = images.filter(|image| !fault::client::is_left_out(image));
-    let mut parts = ImageParts::new(images);
+    let is_local = |image: &PreImage<'_>| {
+        tables.is_local_entry(image.tree, image.key) && !fault::on(Fault::Sn52)
+    };
+    let images = images.filter(|image| !is_local(image) && !fault::client::is_left_out(image));
+    let images: Vec<PreImage<'_>> = images.collect();
+    let mut parts = ImageParts::new(images.into_iter());
     let first = parts.next(INLINE_BYTES_MAX);
     if parts.is_done() {
         bytes.push(0);

@@ -371,8 +371,15 @@ fn each_operation(
 /// is copied, so the transaction is small (T7).
 fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<()> {
     tables.settle()?;
+    if let Some(class) = tables.local_class_below(&format!("{FRESH}main"))? {
+        return Err(ClientError::LocalClass(class));
+    }
+    let local = tables.local_definitions();
+    let is_local =
+        |tables: &Tables, name: &str| tables.is_local_entry(name, &[]) && !fault::on(Fault::Sn53);
     let next = tables.next_given_out()?;
     let held = snapshot.tree_names().filter(|name| name.starts_with("main/"));
+    let held = held.filter(|name| !is_local(tables, name));
     let mut names: Vec<String> = held.map(str::to_owned).collect();
     names.extend(tables.class_trees());
     names.push(WINDOW_TREE.to_owned());
@@ -384,9 +391,13 @@ fn replace_trees(tables: &mut Tables, snapshot: &StoreSnapshot) -> ClientResult<
         if ![REFUSED, NUMBERS].contains(&name) {
             let to = name.strip_prefix(FRESH).unwrap_or_default();
             let to = if to == "window" { WINDOW_TREE } else { to };
+            if is_local(tables, to) {
+                return Err(BadDownload::Snapshot.into());
+            }
             tables.txn_mut().move_tree(name, to)?;
         }
     }
+    tables.put_local_definitions(&local)?;
     tables.reload(next)?;
     Ok(())
 }

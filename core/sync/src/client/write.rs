@@ -18,7 +18,9 @@ use crate::merge::Author;
 use crate::table_state::{EntryWritten, Refused, TableState, WINDOW_TREE, local_changes};
 use fastness::Error;
 use fastness::object::PendingCommit;
-use fastness::table::{ObjectId, ObjectRef, Operation, PreImages, SchemaChange, Tables, Value};
+use fastness::table::{
+    ObjectId, ObjectRef, Operation, PreImage, PreImages, SchemaChange, Tables, Value,
+};
 use std::borrow::Cow;
 
 /// The part of a replica that a commit needs.
@@ -102,7 +104,11 @@ impl<'s> CommitStep<'_, 's> {
         &mut self,
         touched: &mut Vec<ObjectId>,
     ) -> Result<(EntryWritten, EntryImages<'s>), Error> {
-        self.tables.restore(self.pre_images.iter())?;
+        let tables = &*self.tables;
+        let synced = self.pre_images.iter();
+        let synced = synced.filter(|image| !tables.is_local_entry(image.tree, image.key));
+        let synced: Vec<PreImage<'_>> = synced.collect();
+        self.tables.restore(synced)?;
         drop(self.tables.record()?);
         let mut state = TableState::new(self.tables, WINDOW_TREE);
         let written = state.write_entry(&self.author, self.operations)?;

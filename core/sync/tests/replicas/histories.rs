@@ -51,6 +51,11 @@ impl Client {
         Self { uploaded, ..Self::of_file(store, Arc::clone(&self.time)) }
     }
 
+    /// Makes the client of a replica.
+    pub(crate) fn of_replica(replica: ClientReplica) -> Self {
+        Self { replica, time: Arc::default(), uploaded: 0, canonical: None }
+    }
+
     /// Opens the client of a file.
     pub(crate) fn of_file(store: Store, time: Arc<AtomicU64>) -> Self {
         let local = Arc::clone(&time);

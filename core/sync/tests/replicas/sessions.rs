@@ -91,7 +91,11 @@ impl SyncedPeer {
         let clock = ReplicaClock::new(Box::new(move || local));
         let wanted = DatabaseOptions::schema(schema(), 1).synced().replica_hook(clock.hook());
         let database = Database::from_store(store, &wanted).unwrap();
-        let replica = ClientReplica::new(database, clock).unwrap();
+        Self::with(ClientReplica::new(database, clock).unwrap(), random)
+    }
+
+    /// Makes a peer of a replica, with the random number of its session.
+    pub(crate) fn with(replica: ClientReplica, random: u64) -> Self {
         Self {
             file: SessionFile::new(replica),
             session: ClientSession::new("/notes", 1, random),

@@ -3,6 +3,7 @@
 use super::super::compare::CheckError;
 use super::domain::{EXTRA, LATE, LATE_KEYS, LINES, LINKS, NEXT, PAGE, TAG, TITLE, VIEWS};
 use super::edit::{Edit, Item, ObjectAddress};
+use super::scratch;
 use fastness::object::Transaction;
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::table::{ElementId, ObjectId, ObjectKey, RowId, Value};
@@ -23,9 +24,9 @@ pub(super) fn schema(is_newer: bool) -> Result<Schema, fastness::Error> {
         .with(Property::new(LINKS, PropertyType::ObjectList(PAGE.into()))?);
     let tag = named(Class::new(TAG)?)?;
     if is_newer {
-        return Ok(Schema::new([page.with(extra(0)?), tag, late(0)?])?);
+        return Ok(Schema::new([page.with(extra(0)?), tag, late(0)?, scratch::class()?])?);
     }
-    Ok(Schema::new([page, tag])?)
+    Ok(Schema::new([page, tag, scratch::class()?])?)
 }
 
 fn int_key(name: &str) -> Result<Property, fastness::Error> {

@@ -6,14 +6,13 @@
 use super::super::compare::CheckError;
 use super::super::world::World;
 use super::app::{do_edit, schema};
-use super::domain::{EXTRA, ModelNames};
+use super::domain::EXTRA;
 use super::edit::{Edit, number_of};
 use super::incident::Needs;
-use super::oracle::ClientStates;
-use super::replica::{OwnEntry, Replica};
+use super::scratch::ScratchModel;
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
-use crate::check::promises::{SY1, SY3, SY4, SY8, SY14, SY19};
+use crate::check::promises::{SY1, SY4, SY8, SY19};
 use crate::fs::{Disk, SimFs};
 use fastness::Durability;
 use fastness::object::{Database, DatabaseOptions, Transaction};
@@ -50,6 +49,9 @@ pub(super) struct ClientFile<'w> {
     pub(super) crashes: bool,
     /// The disk is full during the next download.
     pub(super) is_full: bool,
+    pub(super) scratch: ScratchModel,
+    /// The file has had local objects when it was compared last.
+    pub(super) has_scratch: bool,
 }
 
 /// Returns the entry of a pending record: its first bytes, after their length.
@@ -89,6 +91,8 @@ impl<'w> ClientFile<'w> {
             is_newer: false,
             crashes: false,
             is_full: false,
+            scratch: ScratchModel::default(),
+            has_scratch: false,
         };
         file.open()?;
         Ok(file)
@@ -100,7 +104,9 @@ impl<'w> ClientFile<'w> {
         let local_ms = Arc::new(AtomicU64::new(self.local_ms.load(Ordering::Relaxed)));
         let Self { world, began_purged, durable, is_newer, .. } = *self;
         let (replica, has_restarted) = (None, false);
-        let (crashes, is_full) = (false, false);
+        let (crashes, is_full, has_scratch) = (false, false, false);
+        let mut scratch = self.scratch.clone();
+        scratch.restart();
         let mut copy = Self {
             world,
             fs,
@@ -112,6 +118,8 @@ impl<'w> ClientFile<'w> {
             is_newer,
             crashes,
             is_full,
+            scratch,
+            has_scratch,
         };
         copy.open()?;
         Ok(copy)
@@ -168,6 +176,7 @@ impl<'w> ClientFile<'w> {
         self.replica = None;
         self.fs = self.world.boot(disk);
         self.has_restarted = true;
+        self.scratch.restart();
         self.open()
     }
 
@@ -315,13 +324,21 @@ impl<'w> ClientFile<'w> {
         probe: &mut Probe,
     ) -> Result<bool, CheckError> {
         let durability = if is_deferred { Durability::None } else { Durability::Immediate };
+        let (scratch, is_alone) = (self.scratch.next(), self.scratch.is_alone());
         let write = |replica: &ClientReplica| {
+            if let Some(scratch) = scratch.filter(|_| is_alone) {
+                let mut txn = replica.database().write()?;
+                scratch.write(&mut txn)?;
+                txn.commit_with(durability)?;
+            }
             let mut txn = replica.database().write()?;
             edit(&mut txn)?;
+            scratch.filter(|_| !is_alone).map_or(Ok(()), |scratch| scratch.write(&mut txn))?;
             txn.commit_with(durability)?;
             Ok(())
         };
         let ((), has_crashed) = self.change(write, probe)?;
+        self.scratch.commit(scratch, !has_crashed && !is_deferred);
         if !has_crashed {
             self.note_committed(durability)?;
         }
@@ -414,56 +431,6 @@ impl<'w> ClientFile<'w> {
         let compact = |replica: &ClientReplica| replica.compact().map_err(failed);
         self.change(compact, probe).map(drop)
     }
-
-    /// Compares the file with the replica in memory, and its states with those of the model.
-    pub(super) fn check(
-        &self,
-        replica: &Replica,
-        (names, states): (&mut ModelNames, &ClientStates),
-    ) -> Result<(), CheckError> {
-        let meta = self.replica().meta().map_err(failed)?;
-        let found = [meta.cursor, meta.cursor_salt, meta.last_client_seq, meta.answered];
-        let Replica { cursor, cursor_salt, last_client_seq, answered, .. } = *replica;
-        let expected = [cursor, cursor_salt, last_client_seq, answered];
-        if found != expected || meta.chain_hash != replica.chain_hash {
-            let text = format!("a file has {meta:?}, not {expected:?}");
-            return Err(Violation::new(SY14.id, text).into());
-        }
-        let pending: Vec<&Vec<u8>> =
-            replica.pending().map(|OwnEntry { bytes, .. }| bytes).collect();
-        let found = self.entries_after(0)?;
-        if !found.iter().eq(pending.iter().copied()) {
-            let text = format!("a file has {} pending entries", found.len());
-            return Err(Violation::new(SY4.id, format!("{text}, not {}", pending.len())).into());
-        }
-        self.compare_states((names, states))
-    }
-
-    /// Compares the states of the file with those of the model.
-    pub(super) fn compare_states(
-        &self,
-        (names, states): (&mut ModelNames, &ClientStates),
-    ) -> Result<(), CheckError> {
-        let ClientStates { canonical, working } = states;
-        let replica = self.replica();
-        let shown = replica.canonical(|tables| Ok(names.visible_in(tables, canonical.schema())?));
-        compare(SY1.id, (&shown.map_err(failed)?, canonical))?;
-        let mut txn = replica.database().write()?;
-        let shown = names.visible_in(txn.tables(), working.schema())?;
-        compare(SY3.id, (&shown, working))
-    }
-}
-
-fn compare(
-    invariant: &'static str,
-    (found, expected): (&fastness_models::merge::Visible, &fastness_models::merge::fold::State),
-) -> Result<(), CheckError> {
-    let expected = expected.visible();
-    if *found == expected {
-        return Ok(());
-    }
-    let text = format!("a file shows {found:?}, not {expected:?}");
-    Err(Violation::new(invariant, text).into())
 }
 
 fn download<'d>(from: u64, part: &HistoryPart, items: &'d [DownloadItem<'d>]) -> Download<'d> {

@@ -8,7 +8,9 @@
 //! - `network`, `message`: messages, and when they arrive.
 //! - `server`, `client`: the processes.
 //! - `file`, `replica`: a client's replica, in a file and in memory.
+//! - `compared_file`: the file beside the replica in memory, and the models.
 //! - `reset`: client resets of both.
+//! - `scratch`: local objects.
 //! - `domain`, `edit`, `writer`, `placement`, `commit`, `app`: the writes of apps.
 //! - `oracle`, `letters`, `recovery`: the models.
 //! - `incident`: an intruder, copied files, errors of the disk.
@@ -18,6 +20,7 @@
 mod app;
 mod client;
 mod commit;
+mod compared_file;
 mod domain;
 mod edit;
 mod file;
@@ -31,6 +34,7 @@ mod placement;
 mod recovery;
 mod replica;
 mod reset;
+mod scratch;
 mod server;
 mod sessions;
 mod writer;
@@ -40,7 +44,7 @@ pub(super) use sessions::CHECK as SESSIONS;
 
 use super::compare::CheckError;
 use super::promises::{
-    HC1, MR9, SV2, SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19,
+    HC1, MR9, SV2, SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22,
 };
 use super::store_harness::unexpected;
 use super::world::World;
@@ -62,7 +66,7 @@ pub(super) const CHECK: Check = Check {
     name: "sync",
     about: "clients and a server that sync over a hostile network, with skewed clocks and crashes",
     invariants: &[
-        SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, MR9, SV2, HC1,
+        SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, MR9, SV2, HC1,
     ],
     marks: &[
         "a message was lost",
@@ -339,7 +343,7 @@ impl<'w> SyncHarness<'w> {
 
     /// Compares a client with its model.
     fn check(&mut self, index: usize) -> Result<(), CheckError> {
-        let client = &self.clients[index];
+        let client = &mut self.clients[index];
         let Some(replica) = &client.replica else { return Ok(()) };
         let meta = client.file.as_ref().map(ClientFile::meta).transpose()?.unwrap_or_default();
         let compared = Some((replica.fingerprint(), meta));
@@ -347,7 +351,7 @@ impl<'w> SyncHarness<'w> {
             return Ok(());
         }
         self.oracle.check(replica)?;
-        if let Some(file) = &client.file {
+        if let Some(file) = &mut client.file {
             let states = self.oracle.states(replica.identity.client.into());
             file.check(replica, (&mut self.oracle.names, &states))?;
             for letter in file.dead_letters(replica.identity.client)? {

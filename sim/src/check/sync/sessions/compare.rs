@@ -31,11 +31,12 @@ impl SessionHarness<'_> {
             return Ok(());
         }
         let own = own_entries(meta.client, peer.file.entries_after(0)?)?;
+        let has_reset = peer.key != 0 && identity(peer.key) != meta.client;
         if peer.key == 0 {
             oracle.begin(meta.client.into(), (oracle.epoch(), 0))?;
             own.iter().try_for_each(|own| oracle.wrote(meta.client.into(), own))?;
             peer.renamed(meta.client);
-        } else if identity(peer.key) != meta.client {
+        } else if has_reset {
             follow_reset(peer, &own, &mut CompareScene { oracle, host, probe })?;
         }
         follow_entries(peer, oracle, &own)?;
@@ -45,6 +46,9 @@ impl SessionHarness<'_> {
         oracle.follow(ClientPosition { client, epoch, cursor: meta.cursor }, &pending)?;
         let states = oracle.states(client);
         peer.file.compare_states((&mut oracle.names, &states))?;
+        if has_reset && peer.file.has_scratch() {
+            probe.mark("reset: the file kept local objects");
+        }
         if peer.file.shows_unknown(states.working.schema()) {
             probe.mark("an older app carries what it does not know");
         }
