@@ -6,6 +6,10 @@
 //! Local time comes in; the last stamp is persisted with the entry that has it. Specification:
 //! docs/sync.md#merge-rules, MR7. The server clamps stamps itself and trusts no client's clock.
 
+/// The greatest stamp that a client takes from a server: 2^63 later ones are left for its own
+/// entries.
+pub const STAMP_MAX: u64 = (1 << 63) - 1;
+
 /// A hybrid logical clock, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {

@@ -5,7 +5,7 @@
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 7] = [
+const FAULTS: [Planted; 14] = [
     Planted {
         id: "NR-01",
         about: "refused entries are kept without a bound",
@@ -56,6 +56,54 @@ const FAULTS: [Planted; 7] = [
         about: "entries that the history may still bring count as refused",
         promise: "SY4",
         test: ("session", "links_that_are_cut_lose_nothing"),
+    },
+    Planted {
+        id: "NR-70",
+        about: "an accepted token is a success, however the connection ends",
+        promise: "FR8",
+        test: (
+            "session::hostile",
+            "a_server_that_breaks_off_after_each_token_is_called_less_and_less",
+        ),
+    },
+    Planted {
+        id: "NR-71",
+        about: "the server decides how many entries are kept for it",
+        promise: "FR4",
+        test: (
+            "session::hostile",
+            "the_client_bounds_the_entries_that_wait_for_an_acknowledgement",
+        ),
+    },
+    Planted {
+        id: "NR-72",
+        about: "a reset begins at once after another one",
+        promise: "FR8",
+        test: ("session::hostile", "one_reset_after_another_begins_later_and_later"),
+    },
+    Planted {
+        id: "NR-73",
+        about: "an entry is refused that the server has not got",
+        promise: "SY4",
+        test: ("session::hostile", "a_refusal_of_an_entry_that_was_never_sent_ends_the_session"),
+    },
+    Planted {
+        id: "NR-74",
+        about: "a stamp may be the last one that there is",
+        promise: "SV5",
+        test: ("replicas::hostile", "the_last_stamp_of_all_is_not_taken_from_a_server"),
+    },
+    Planted {
+        id: "NR-75",
+        about: "objects of a snapshot that cannot be read are damage of the file",
+        promise: "SV5",
+        test: ("replicas::hostile", "objects_that_cannot_be_read_are_no_snapshot"),
+    },
+    Planted {
+        id: "NR-76",
+        about: "a record of a snapshot may be longer than any file takes",
+        promise: "SV5",
+        test: ("replicas::hostile", "a_record_without_an_end_is_no_snapshot"),
     },
 ];
 

@@ -14,6 +14,7 @@ use super::originals::forget_originals;
 use super::pending::{self, PendingEntry};
 use super::rebase::{Rebase, header};
 use crate::chain::{chain_hash, salt};
+use crate::clock::STAMP_MAX;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::{self, Entry, Header, Operation, Operations};
 use crate::fault::{self, Fault};
@@ -176,6 +177,15 @@ impl Rebase<'_> {
         Ok(merged)
     }
 
+    /// Notes the stamp of an entry of the history.
+    fn observe(&mut self, stamp: u64) -> Result<(), BadDownload> {
+        if stamp > fault::client::stamps(STAMP_MAX) {
+            return Err(BadDownload::Stamp);
+        }
+        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        Ok(())
+    }
+
     fn is_pending(&self, client_seq: u64) -> Result<bool, Error> {
         let at = SideKey { tree: PENDING, key: &number_key(client_seq) };
         Ok(self.tables.side_get(at)?.is_some())
@@ -192,7 +202,7 @@ impl Rebase<'_> {
         let entry = entry::decode(entry).map_err(|_| BadDownload::Entry)?;
         self.require_no_local(&entry)?;
         if !fault::on(Fault::Sn15) {
-            self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+            self.observe(stamp)?;
         }
         if !self.is_undone && !self.is_disjoint(&author, &entry)? {
             self.undo()?;
@@ -216,7 +226,7 @@ impl Rebase<'_> {
 
     /// Gives a pending entry its place.
     fn own(&mut self, seq: u64, (client_seq, stamp): (u64, u64)) -> ClientResult<EntryOutcome> {
-        self.meta.last_stamp = self.meta.last_stamp.max(stamp);
+        self.observe(stamp)?;
         let ordered = match self.own_fast(seq, (client_seq, stamp))? {
             Some(ordered) => ordered,
             None => self.own_slow(seq, (client_seq, stamp))?,

@@ -15,6 +15,8 @@ pub enum BadDownload {
     Own,
     /// The entries do not have the salt that the server gives.
     Salt,
+    /// A stamp leaves no later one for the entries of this file.
+    Stamp,
     /// A snapshot is incomplete, or not the one that the server sent.
     Snapshot,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for BadDownload {
             Self::Entry => "a download has an entry that cannot be decoded",
             Self::Own => "a download has an own entry that is not pending",
             Self::Salt => "a download has entries that do not give its salt",
+            Self::Stamp => "a download has a stamp that leaves no later one",
             Self::Snapshot => "a snapshot is not the one that the server sent",
         })
     }

@@ -9,13 +9,16 @@ use crate::chain::Digest;
 use crate::codec::{Reader, put_binary, put_varint};
 use crate::entry::Problem;
 use crate::fault::{self, Fault};
-use fastness::{StoreSnapshot, WriteTxn};
+use fastness::{KEY_BYTES_MAX, NAME_BYTES_MAX, StoreSnapshot, VALUE_BYTES_MAX, WriteTxn};
 
 /// Kinds of records in the stream.
 const TREE: u8 = 1;
 const ENTRY: u8 = 2;
 const REFUSAL: u8 = 3;
 const CLIENT: u8 = 4;
+
+/// The longest prefix of the name of a tree.
+const PREFIX: &str = "fresh/main/";
 
 /// Returns the kind of the records of a tree's entries.
 fn kind_of(tree: &str) -> u8 {
@@ -161,6 +164,9 @@ impl ResetState {
                 }
             }
         }
+        if bytes.len() - done > VALUE_BYTES_MAX && !fault::planted("NR-76") {
+            return Err(BadDownload::Snapshot.into());
+        }
         let mut tree = txn.tree(RESET)?;
         tree.insert(RESET_REST, &bytes[done..])?;
         self.offset += part.bytes.len() as u64;
@@ -187,11 +193,16 @@ fn read_record<'r>(reader: &mut Reader<'r>) -> ClientResult<Option<StreamRecord<
         Err(Problem::Truncated) => return Ok(None),
         Err(_) => return Err(bad()),
     };
+    let bytes_max = if kind == TREE { NAME_BYTES_MAX - PREFIX.len() } else { KEY_BYTES_MAX };
+    if name.len() > bytes_max {
+        return Err(bad());
+    }
     match kind {
         TREE => {
             std::str::from_utf8(name).map(|name| Some(StreamRecord::Tree(name))).map_err(|_| bad())
         }
         ENTRY | REFUSAL | CLIENT => match reader.binary() {
+            Ok(value) if value.len() > VALUE_BYTES_MAX => Err(bad()),
             Ok(value) if kind == ENTRY => Ok(Some(StreamRecord::Entry(name, value))),
             Ok(value) => {
                 let tree = if kind == REFUSAL { REFUSED } else { NUMBERS };
@@ -206,7 +217,7 @@ fn read_record<'r>(reader: &mut Reader<'r>) -> ClientResult<Option<StreamRecord<
 
 /// Name of the tree in the file; the window has an empty name in the stream.
 fn tree_name(stream: &str) -> String {
-    if stream.is_empty() { format!("{FRESH}window") } else { format!("{FRESH}main/{stream}") }
+    if stream.is_empty() { format!("{FRESH}window") } else { format!("{PREFIX}{stream}") }
 }
 
 /// Name of a tree in the stream.

@@ -20,6 +20,7 @@ use super::rebase::{restore_local, working_author};
 use super::refusals::{is_copied, take_refused};
 use super::replica::ClientReplica;
 use super::stored_report;
+use crate::clock::STAMP_MAX;
 use crate::entry::{self, Encoder, Header, Operation};
 use crate::fault::{self, Fault};
 use crate::merge::{Author, PENDING_SEQ};
@@ -27,7 +28,7 @@ use crate::outcome::Outcome;
 use crate::reset::{Cause, CreatedObjects, ReportedRefusal, Reset, ResetReport};
 use crate::table_state::{TableState, WINDOW_TREE};
 use fastness::table::{ObjectId, Tables};
-use fastness::{Key, StoreSnapshot};
+use fastness::{Error, FileErrorCause, Key, StoreSnapshot};
 use std::path::Path;
 
 /// Most attempts of a reset for one cause.
@@ -203,8 +204,9 @@ impl ClientReplica {
         // The next download undoes the pending entries, and then it is known what they touch.
         self.clock().objects().clear();
         let is_observed = txn.is_observed();
-        let mut step = Replacement::begin(txn.tables(), &snapshot, state, is_observed)?;
-        let report = step.rewrite(mode, stamp)?;
+        let step = Replacement::begin(txn.tables(), &snapshot, state, is_observed);
+        let mut step = step.map_err(of_snapshot)?;
+        let report = step.rewrite(mode, stamp).map_err(of_snapshot)?;
         let touched = step.finish(&report)?;
         txn.set_remote();
         txn.touched(touched);
@@ -261,6 +263,9 @@ impl<'t> Replacement<'t> {
             touched.append(&mut all_objects(tables)?);
         }
         let greatest = TableState::new(tables, WINDOW_TREE).greatest_stamp()?;
+        if greatest > fault::client::stamps(STAMP_MAX) {
+            return Err(BadDownload::Stamp.into());
+        }
         let meta = ClientMeta {
             client: state.client,
             ident_salt: state.ident_salt,
@@ -342,6 +347,16 @@ impl<'t> Replacement<'t> {
     }
 }
 
+/// Names the snapshot as the cause of objects that cannot be read: those of the file could be
+/// read when the app wrote them.
+fn of_snapshot(error: ClientError) -> ClientError {
+    let is_malformed = matches!(
+        &error,
+        ClientError::File(Error::File { cause: FileErrorCause::MalformedObject, .. })
+    );
+    if is_malformed && !fault::planted("NR-75") { BadDownload::Snapshot.into() } else { error }
+}
+
 fn encode(header: Header, operations: &[Operation<'_>]) -> Option<Vec<u8>> {
     let mut encoder = Encoder::new(header).ok()?;
     operations.iter().try_for_each(|operation| encoder.push(operation)).ok()?;
@@ -356,8 +371,8 @@ fn discarded(bytes: &[u8]) -> Option<Vec<Outcome>> {
 /// Calls `visit` with each operation of own entries.
 fn each_operation(
     entries: &[OwnEntry],
-    visit: &mut dyn FnMut(Operation<'_>) -> Result<(), fastness::Error>,
-) -> Result<(), fastness::Error> {
+    visit: &mut dyn FnMut(Operation<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     for OwnEntry { client, entry, .. } in entries {
         let Ok(entry) = entry::decode(&entry.entry) else { continue };
         let meta = ClientMeta { client: *client, ..ClientMeta::default() };

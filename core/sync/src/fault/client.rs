@@ -22,6 +22,16 @@ pub(crate) fn everything_applied(applied: u64) -> u64 {
     if planted("NR-63") { u64::MAX } else { applied }
 }
 
+/// NR-71: the server decides how many entries are kept for it.
+pub(crate) fn window(permitted: u64, most: u64) -> u64 {
+    if planted("NR-71") { permitted } else { permitted.min(most) }
+}
+
+/// NR-74: a stamp may be the last one that there is.
+pub(crate) fn stamps(most: u64) -> u64 {
+    if planted("NR-74") { u64::MAX } else { most }
+}
+
 /// SN-16: own entries keep the stamps of their client.
 pub(crate) fn own_stamp(stamp: u64, written: Header) -> u64 {
     if on(Fault::Sn16) { written.stamp } else { stamp }

@@ -11,6 +11,8 @@ use std::borrow::Cow;
 const BIND: u8 = 5;
 /// Type of the frame that asks for the completion of a download.
 const MARK: u8 = 14;
+/// Types of the frames that acknowledge entries, or carry them or a part of a snapshot.
+const PROGRESSES: [u8; 3] = [10, 12, 16];
 const COMPRESSED: u8 = 1;
 const EXTENDED: u8 = 2;
 /// Features are the numbers below this.
@@ -178,6 +180,12 @@ impl<'a> Packet<'a> {
     #[must_use]
     pub const fn is_mark(&self) -> bool {
         self.code == MARK
+    }
+
+    /// Tells whether the frame is an acknowledgement, a download or a part of a snapshot.
+    #[must_use]
+    pub fn is_progress(&self) -> bool {
+        PROGRESSES.contains(&self.code)
     }
 
     /// Returns the number of bytes of the body without compression: the price of a download.

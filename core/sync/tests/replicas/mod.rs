@@ -4,6 +4,7 @@
 //! - `draining`: the cost of many pending entries.
 //! - `fast_path`: the fast path against the slow one.
 //! - `histories`: clients against one fold of the history.
+//! - `hostile`: a server that sends what no honest one would.
 //! - `local_classes`: objects that a synced file keeps for itself.
 //! - `resets`: copies of files, and numbers of reports.
 //! - `sessions`: clients and a server over sessions.
@@ -13,6 +14,7 @@ mod app;
 mod draining;
 mod fast_path;
 mod histories;
+mod hostile;
 mod local_classes;
 mod resets;
 mod sessions;

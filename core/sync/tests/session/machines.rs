@@ -13,7 +13,7 @@ use fastness_sync::session::{
 
 const TERMS: ConnectionTerms =
     ConnectionTerms { window_bytes: 1 << 20, ping_ms: 30_000, connection: 9 };
-const STATE: FileState = FileState {
+pub(super) const STATE: FileState = FileState {
     client: 7,
     client_salt: 70,
     epoch: 5,
@@ -24,34 +24,34 @@ const STATE: FileState = FileState {
     oldest_base: 10,
     durable_client_seq: 4,
 };
-const RESUMED: Resumed =
+pub(super) const RESUMED: Resumed =
     Resumed { epoch: 5, head: 10, horizon: 2, durable_seq: 10, last_client_seq: 4, chain_hash: 44 };
 
-fn encode(session: u32, message: Message<'_>) -> Vec<u8> {
+pub(super) fn encode(session: u32, message: Message<'_>) -> Vec<u8> {
     Frame::new(session, message).encode(Compression::Auto).unwrap()
 }
 
-fn failed(code: Code, retry_after_ms: u64) -> Message<'static> {
+pub(super) fn failed(code: Code, retry_after_ms: u64) -> Message<'static> {
     let action = code.action();
     Message::Failed(Failed { code, action, retry_after_ms, message: "", log_reference: "" })
 }
 
 /// A client's connection after some inputs; frames that it sends, and other outputs as text.
-struct Connection(ClientConnection);
+pub(super) struct Connection(pub(super) ClientConnection);
 
 impl Connection {
-    fn handle(&mut self, now: u64, input: ClientConnectionInput<'_>) -> Vec<String> {
+    pub(super) fn handle(&mut self, now: u64, input: ClientConnectionInput<'_>) -> Vec<String> {
         let mut out = Vec::new();
         self.0.handle(now, input, &mut out);
         out.iter().map(describe).collect()
     }
 
-    fn receive(&mut self, now: u64, message: Message<'_>) -> Vec<String> {
+    pub(super) fn receive(&mut self, now: u64, message: Message<'_>) -> Vec<String> {
         self.handle(now, ClientConnectionInput::Received(&encode(0, message)))
     }
 
     /// A connection that is online at 1000 ms, with a token that expires after ten minutes.
-    fn online() -> Self {
+    pub(super) fn online() -> Self {
         let mut client = Self(ClientConnection::new("test", 1));
         assert_eq!(client.handle(1000, ClientConnectionInput::Token("t")), [""; 0]);
         assert_eq!(client.handle(1000, ClientConnectionInput::Tick), ["Connect"]);
@@ -83,7 +83,7 @@ fn first_word(output: &impl std::fmt::Debug) -> String {
     text[..end].to_owned()
 }
 
-fn welcome() -> Message<'static> {
+pub(super) fn welcome() -> Message<'static> {
     Message::Welcome(Welcome {
         version: 1,
         features: 0,
@@ -94,7 +94,7 @@ fn welcome() -> Message<'static> {
     })
 }
 
-fn accepted(expires_at_ms: u64) -> Message<'static> {
+pub(super) fn accepted(expires_at_ms: u64) -> Message<'static> {
     Message::AuthOk(AuthOk { user: "u", expires_at_ms })
 }
 
@@ -179,23 +179,23 @@ fn actions_of_connection_errors_are_those_of_the_document() {
 }
 
 /// A session and its outputs.
-struct Session(ClientSession);
+pub(super) struct Session(pub(super) ClientSession);
 
 impl Session {
-    fn handle<'a>(&mut self, now: u64, input: ClientInput<'a>) -> Vec<ClientOutput<'a>> {
+    pub(super) fn handle<'a>(&mut self, now: u64, input: ClientInput<'a>) -> Vec<ClientOutput<'a>> {
         let mut out = Vec::new();
         self.0.handle(now, input, &mut out);
         out
     }
 
     /// Receives a frame; returns frames that it sends by their types, and other outputs by name.
-    fn receive(&mut self, now: u64, message: Message<'_>) -> Vec<String> {
+    pub(super) fn receive(&mut self, now: u64, message: Message<'_>) -> Vec<String> {
         let bytes = encode(self.0.number(), message);
         let packet = Packet::open(&bytes).unwrap();
         self.names(now, ClientInput::Received(&packet))
     }
 
-    fn names(&mut self, now: u64, input: ClientInput<'_>) -> Vec<String> {
+    pub(super) fn names(&mut self, now: u64, input: ClientInput<'_>) -> Vec<String> {
         let name = |output: &ClientOutput<'_>| {
             if let ClientOutput::Send(bytes) = output {
                 format!("Send {}", bytes[0])
@@ -209,14 +209,14 @@ impl Session {
     }
 
     /// Binds under the next number and answers with this state.
-    fn resume(&mut self, now: u64, number: u32, state: FileState) -> Vec<String> {
+    pub(super) fn resume(&mut self, now: u64, number: u32, state: FileState) -> Vec<String> {
         let outputs = self.handle(now, ClientInput::Number(number));
         let [ClientOutput::ReadState { ticket }] = outputs[..] else { panic!("{outputs:?}") };
         self.names(now, ClientInput::State { ticket, state })
     }
 
     /// A session that is live at 1000 ms.
-    fn live() -> Self {
+    pub(super) fn live() -> Self {
         let mut session = Self(ClientSession::new("/notes", 1, 1));
         let online = ClientInput::Online { window_bytes: 1 << 20 };
         assert_eq!(session.names(1000, online), ["WantNumber"]);
@@ -329,6 +329,21 @@ fn the_cursor_is_reported_once_a_second_and_credit_is_given_back() {
     assert_eq!(session.0.deadline(), Some(3000));
     assert_eq!(session.names(3000, ClientInput::Tick), ["Send 17"]);
     assert_eq!(session.0.deadline(), None);
+}
+
+/// A snapshot in one part.
+pub(super) fn snapshot() -> Message<'static> {
+    Message::SnapshotPart(SnapshotPart {
+        snapshot: 4,
+        epoch: 5,
+        seq: 50,
+        salt: 1,
+        horizon: 2,
+        total: 5,
+        offset: 0,
+        part: b"whole",
+        root: Some([1; 32]),
+    })
 }
 
 #[test]

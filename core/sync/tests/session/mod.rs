@@ -7,6 +7,7 @@
 //! - FR5 A deadline that is handled is followed by a later one: no machine spins.
 
 mod database;
+mod hostile;
 mod machines;
 mod world;
 

@@ -5,8 +5,11 @@
 //!
 //! - FR4 Any messages and inputs leave a connection in a state from which it recovers; no input
 //!   has more than a bounded number of outputs.
+//! - FR8 A server that accepts connections and then ends them is called at growing intervals.
 
+use super::SETTLED_MS;
 use super::io::{ClientConnectionInput, ClientConnectionOutput, Report};
+use crate::fault;
 use crate::frame::{
     Action, Auth, AuthOk, Code, Compression, Failed, Frame, Hello, Message, Packet, Ping, Welcome,
 };
@@ -61,6 +64,7 @@ struct Timer {
     window_bytes: u64,
     clock_offset_ms: i64,
     ping_ms: u64,
+    online_ms: u64,
     received_ms: u64,
     pinged_ms: u64,
     round_trip_ms: u64,
@@ -122,8 +126,7 @@ impl ClientConnection {
             ClientConnectionInput::Connected => self.connected(now_ms, out),
             ClientConnectionInput::Disconnected => {
                 if self.is_connected() {
-                    let delay = self.backoff.next_ms();
-                    self.wait(now_ms.saturating_add(delay), out);
+                    self.lose(now_ms, out);
                 }
             }
             ClientConnectionInput::Received(bytes) => self.received(now_ms, bytes, out),
@@ -173,6 +176,9 @@ impl ClientConnection {
         };
         if packet.session() > 0 {
             if self.phase == Phase::Online {
+                if packet.is_progress() {
+                    self.backoff.reset();
+                }
                 out.push(ClientConnectionOutput::Deliver(packet));
             }
             return;
@@ -227,7 +233,10 @@ impl ClientConnection {
         if self.phase != Phase::Online {
             self.phase = Phase::Online;
             self.last_session = 0;
-            self.backoff.reset();
+            self.timer.online_ms = now_ms;
+            if fault::planted("NR-70") {
+                self.backoff.reset();
+            }
             let Timer { window_bytes, clock_offset_ms, .. } = self.timer;
             out.push(ClientConnectionOutput::Online { window_bytes, clock_offset_ms });
         }
@@ -293,7 +302,7 @@ impl ClientConnection {
                 }
             }
             Action::Retry | Action::Resume => {
-                let delay = self.backoff.next_ms().max(failed.retry_after_ms);
+                let delay = self.delay_ms(now_ms).max(failed.retry_after_ms);
                 self.wait(now_ms.saturating_add(delay), out);
             }
             Action::NewIdentity | Action::Reset | Action::Stop => {
@@ -312,8 +321,17 @@ impl ClientConnection {
         self.wait(now_ms.saturating_add(delay), out);
     }
 
+    /// Returns the delay after a failure. A connection that lasted was none.
+    fn delay_ms(&mut self, now_ms: u64) -> u64 {
+        let has_settled = now_ms >= self.timer.online_ms.saturating_add(SETTLED_MS);
+        if self.phase == Phase::Online && has_settled {
+            self.backoff.reset();
+        }
+        self.backoff.next_ms()
+    }
+
     fn lose(&mut self, now_ms: u64, out: &mut ConnectionOutputs<'_>) {
-        let delay = self.backoff.next_ms();
+        let delay = self.delay_ms(now_ms);
         self.wait(now_ms.saturating_add(delay), out);
     }
 

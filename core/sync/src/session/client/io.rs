@@ -95,6 +95,9 @@ pub enum ClientInput<'a> {
     Number(u32),
     /// A frame of the session arrived.
     Received(&'a Packet<'a>),
+    /// More frames of the session wait than an honest server sends without an answer; the driver
+    /// has dropped the last ones.
+    Flooded,
     /// The answer to [`ClientOutput::ReadState`].
     State {
         /// Ticket of the question.

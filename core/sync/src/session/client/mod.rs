@@ -3,6 +3,7 @@
 //! - SY8 A download that the file has is ignored, and one that does not follow is refused.
 //! - SY17 A server that owes an answer for a minute is asked again. A refusal that another copy of
 //!   the file learned of is concluded from the history.
+//! - FR8 A server that asks for one reset after another gets them at growing intervals.
 
 mod connection;
 mod download;
@@ -18,7 +19,8 @@ pub use io::{
 };
 
 use super::backoff::Backoff;
-use crate::frame::{Bind, Compression, Empty, Frame, Message, Resume, Upload};
+use crate::fault;
+use crate::frame::{Bind, Code, Compression, Empty, Frame, Message, Resume, Upload};
 use download::DownloadProgress;
 use upload::UploadWindow;
 
@@ -28,6 +30,8 @@ type Outputs<'a> = Vec<ClientOutput<'a>>;
 const STALL_MS: u64 = 60_000;
 /// Time after which a binding counts as a success.
 const SETTLED_MS: u64 = 60_000;
+/// Most bytes of entries that wait for their acknowledgement, however many a server permits.
+const WINDOW_BYTES_MAX: u64 = 16 << 20;
 /// Most marks that wait for their answer.
 const MARKS_MAX: usize = 256;
 
@@ -156,7 +160,8 @@ impl ClientSession {
     pub fn handle<'a>(&mut self, now_ms: u64, input: ClientInput<'a>, out: &mut Outputs<'a>) {
         match input {
             ClientInput::Online { window_bytes } => {
-                (self.is_online, self.window_bytes) = (true, window_bytes);
+                self.is_online = true;
+                self.window_bytes = fault::client::window(window_bytes, WINDOW_BYTES_MAX);
                 if self.phase == ClientPhase::Idle && self.may_bind() {
                     self.bind(out);
                 }
@@ -165,6 +170,11 @@ impl ClientSession {
             ClientInput::Number(number) => self.numbered(number, out),
             ClientInput::State { ticket, state } => self.read_state(now_ms, ticket, state, out),
             ClientInput::Received(packet) => self.received(now_ms, packet, out),
+            ClientInput::Flooded => {
+                if self.is_bound {
+                    self.violated(now_ms, Code::LIMIT_EXCEEDED, out);
+                }
+            }
             ClientInput::LocalEntries { durable_client_seq } => {
                 // A reset numbers entries again, and the state that follows it says how far.
                 if !self.is_recovering {

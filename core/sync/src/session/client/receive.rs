@@ -37,6 +37,9 @@ impl ClientSession {
             (ClientPhase::Resuming, Message::Resumed(resumed)) => {
                 self.resumed(now_ms, &resumed, out);
             }
+            (ClientPhase::Live, Message::Reject(reject)) if !self.is_sent(reject.client_seq) => {
+                self.violated(now_ms, Code::BAD_ORDER, out);
+            }
             (ClientPhase::Resuming | ClientPhase::Live, Message::Reject(reject)) => {
                 reject_entry(&reject, out);
             }
@@ -148,11 +151,18 @@ impl ClientSession {
         }
         self.is_part_owed = false;
         self.snapshot = Some((of.snapshot, of.offset + of.part.len() as u64));
-        self.backoff.reset();
+        if fault::planted("NR-72") {
+            self.backoff.reset();
+        }
         let SnapshotPart { snapshot, epoch, seq, salt, horizon, total, offset, part, root } = *of;
         let bytes =
             SnapshotBytes { snapshot, epoch, seq, salt, horizon, total, offset, part, root };
         out.push(ClientOutput::Snapshot(bytes));
+    }
+
+    /// Tells whether an own entry has left the device under this binding or an earlier one.
+    fn is_sent(&self, client_seq: u64) -> bool {
+        client_seq <= self.upload.sent() || fault::planted("NR-73")
     }
 
     pub(super) fn acknowledged(&mut self, now_ms: u64, ack: &Ack, out: &mut Outputs<'_>) {

@@ -49,6 +49,10 @@ impl UploadWindow {
         self.acknowledged
     }
 
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Tells whether the server owes an acknowledgement.
     pub(super) fn is_waiting(&self) -> bool {
         self.sent > self.acknowledged
