@@ -5,7 +5,7 @@
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 13] = [
+const FAULTS: [Planted; 16] = [
     Planted {
         id: "NC-01",
         about: "a commit wakes no thread",
@@ -89,6 +89,24 @@ const FAULTS: [Planted; 13] = [
         about: "a local database that cannot go online leaves a part of it",
         promise: "CS10",
         test: ("sync::go_online", "a_local_database_that_cannot_go_online_leaves_no_file"),
+    },
+    Planted {
+        id: "NR-77",
+        about: "frames wait for a busy app without a bound",
+        promise: "CS11",
+        test: ("sync::hostile", "frames_that_wait_for_a_busy_app_have_a_bounded_number_of_bytes"),
+    },
+    Planted {
+        id: "NR-78",
+        about: "a connection that is lost before it is ready is not reported",
+        promise: "CS11",
+        test: ("sync::hostile", "messages_that_are_none_and_ends_in_the_middle"),
+    },
+    Planted {
+        id: "NR-79",
+        about: "a message of any length is taken",
+        promise: "CS11",
+        test: ("sync::hostile", "messages_that_are_none_and_ends_in_the_middle"),
     },
 ];
 

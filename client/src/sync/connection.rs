@@ -5,6 +5,7 @@
 //!   being merged and an app that holds a transaction delay no other file.
 
 use super::clock::SteadyClock;
+use super::inbox::FileInbox;
 use super::login::Login;
 use super::message::{
     ConnectionHandle, ConnectionMessage, Failure, FileId, FileMessage, LoginState, OnlineTerms,
@@ -19,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(crate) struct ConnectionDriver {
     transport: Option<Transport>,
     /// Number of the last attempt to connect.
     attempt: u64,
-    files: BTreeMap<FileId, Sender<FileMessage>>,
+    files: BTreeMap<FileId, FileInbox>,
     /// Files by the numbers of their sessions.
     numbers: BTreeMap<u32, FileId>,
     online: Option<OnlineTerms>,
@@ -124,9 +125,10 @@ impl ConnectionDriver {
     fn handle_message(&mut self, message: ConnectionMessage) {
         match message {
             ConnectionMessage::Attach(id, file) => {
-                file.send(FileMessage::Login(self.login_state)).unwrap_or_default();
+                let file = FileInbox::new(file);
+                file.send(FileMessage::Login(self.login_state));
                 if let Some(terms) = self.online {
-                    file.send(FileMessage::Online(terms)).unwrap_or_default();
+                    file.send(FileMessage::Online(terms));
                 }
                 self.files.insert(id, file);
             }
@@ -163,8 +165,8 @@ impl ConnectionDriver {
             if number <= self.last_bound {
                 let file = self.numbers.get(&number).and_then(|id| self.files.get(id));
                 if let (Some(file), Some(terms)) = (file, self.online) {
-                    file.send(FileMessage::Offline).unwrap_or_default();
-                    file.send(FileMessage::Online(terms)).unwrap_or_default();
+                    file.send(FileMessage::Offline);
+                    file.send(FileMessage::Online(terms));
                 }
                 return;
             }
@@ -178,7 +180,7 @@ impl ConnectionDriver {
         if let (Some(number), Some(file)) = (self.machine.number(), self.files.get(&id)) {
             self.numbers.retain(|_, file| *file != id);
             self.numbers.insert(number, id);
-            file.send(FileMessage::Number(number)).unwrap_or_default();
+            file.send(FileMessage::Number(number));
         }
     }
 
@@ -214,9 +216,9 @@ impl ConnectionDriver {
         self.notify_files(|| FileMessage::Failed(failure.clone()));
     }
 
-    /// Sends a message to all files. One whose thread has ended needs none.
+    /// Sends a message to all files.
     fn notify_files(&self, message: impl Fn() -> FileMessage) {
-        self.files.values().for_each(|file| file.send(message()).unwrap_or_default());
+        self.files.values().for_each(|file| file.send(message()));
     }
 
     fn connected(&mut self, attempt: u64, outcome: io::Result<Transport>) {
@@ -256,9 +258,12 @@ impl ConnectionDriver {
                 self.perform(output);
             }
         }
-        let id = session.and_then(|session| self.numbers.get(&session));
-        if let Some(file) = id.and_then(|id| self.files.get(id)) {
-            file.send(FileMessage::Frame(bytes)).unwrap_or_default();
+        let Some(session) = session else { return };
+        let id = self.numbers.get(&session);
+        let file = id.and_then(|id| self.files.get(id));
+        if file.is_some_and(|file| !file.send_frame(bytes)) {
+            // Later frames of the session have no use.
+            self.numbers.remove(&session);
         }
     }
 
@@ -318,13 +323,16 @@ impl ConnectionDriver {
 
     fn send(&mut self, bytes: Vec<u8>) {
         let sent = self.transport.as_mut().map(|transport| transport.send(bytes));
-        if let Some(Err(_)) = sent {
-            self.lose();
+        if let Some(Err(error)) = sent {
+            self.lose(&error);
         }
     }
 
-    fn lose(&mut self) {
+    fn lose(&mut self, error: &io::Error) {
         self.transport = None;
+        if !fault::on("NR-78") {
+            self.notify_files(|| FileMessage::Waiting(error.to_string()));
+        }
         self.input(ClientConnectionInput::Disconnected);
     }
 
@@ -335,8 +343,8 @@ impl ConnectionDriver {
             match transport.receive() {
                 Ok(Some(bytes)) => self.received(bytes),
                 Ok(None) => return true,
-                Err(_) => {
-                    self.lose();
+                Err(error) => {
+                    self.lose(&error);
                     return true;
                 }
             }
@@ -349,8 +357,8 @@ impl ConnectionDriver {
         match self.transport.as_mut().map(Transport::flush) {
             None => false,
             Some(Ok(is_left)) => is_left,
-            Some(Err(_)) => {
-                self.lose();
+            Some(Err(error)) => {
+                self.lose(&error);
                 false
             }
         }

@@ -16,7 +16,8 @@ pub enum SyncEvent {
     State(SessionState),
     /// The server can be reached, or no longer.
     Connected(bool),
-    /// An attempt to connect has failed; the next one follows by itself.
+    /// An attempt to connect has failed, or the connection was lost; the next attempt follows by
+    /// itself.
     Waiting {
         /// Reason for people.
         because: String,

@@ -2,6 +2,7 @@
 
 use super::progress::ProgressRequest;
 use super::transport::Transport;
+use super::waiting_frame::WaitingFrame;
 use super::wake::Waker;
 use crate::event::SessionEvent;
 use fastness::instance::Instance;
@@ -24,7 +25,9 @@ pub(crate) enum FileMessage {
     /// A number for the session.
     Number(u32),
     /// A frame for the session.
-    Frame(Vec<u8>),
+    Frame(WaitingFrame),
+    /// The server sends frames faster than the file takes them, and some were dropped.
+    Flooded,
     /// A commit of the app was made, or is about to be.
     Written,
     /// The app waits for a download mark.

@@ -6,7 +6,7 @@
 //!
 //! - `address`, `proxy`, `socket`, `tls`, `transport`: a WebSocket that never blocks.
 //! - `clock`, `wake`: time that never steps; waking a thread at a socket.
-//! - `message`: messages between the threads.
+//! - `message`, `inbox`, `waiting_frame`: messages between the threads, in bounded memory.
 //! - `connection`, `login`: the thread of a connection, and its tokens.
 //! - `worker`, `perform`, `marks`: the thread of a file.
 //! - `table`, `hooks`: the files of a client, and the hooks of their commits.
@@ -30,6 +30,7 @@ mod error;
 mod event;
 mod file;
 mod hooks;
+mod inbox;
 mod local;
 mod login;
 mod marks;
@@ -45,6 +46,7 @@ mod table;
 mod tasks;
 mod tls;
 mod transport;
+mod waiting_frame;
 mod wake;
 mod worker;
 

@@ -6,6 +6,7 @@ use super::socket::Socket;
 use super::tls::{self, TlsStream};
 use crate::config::{Proxy, RootCertificates};
 use crate::error::ConfigError;
+use crate::fault;
 use fastness_sync::frame::FRAME_BYTES_MAX;
 use rustls::ClientConfig;
 use std::io::{self, Read, Write};
@@ -60,9 +61,9 @@ impl Target {
         };
         let uri = url.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL);
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(FRAME_BYTES_MAX))
-            .max_frame_size(Some(FRAME_BYTES_MAX));
+        let bytes_max = (!fault::on("NR-79")).then_some(FRAME_BYTES_MAX);
+        let limits =
+            WebSocketConfig::default().max_message_size(bytes_max).max_frame_size(bytes_max);
         let connected = client::client_with_config(request, stream, Some(limits));
         let (mut socket, _) = connected.map_err(|error| match error {
             HandshakeError::Interrupted(_) => io::ErrorKind::TimedOut.into(),

@@ -180,9 +180,10 @@ impl FileWorker {
                 self.parts.entry.listeners.notify(&SyncEvent::Waiting { because });
             }
             FileMessage::Number(number) => self.input(ClientInput::Number(number))?,
-            FileMessage::Frame(bytes) => {
+            FileMessage::Flooded => self.input(ClientInput::Flooded)?,
+            FileMessage::Frame(frame) => {
                 fault::let_writers_in();
-                if let Ok(packet) = Packet::open(&bytes) {
+                if let Ok(packet) = Packet::open(&frame.bytes) {
                     self.input(ClientInput::Received(&packet))?;
                 }
             }

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod go_online;
+mod hostile;
 mod local_classes;
 mod peer;
 mod progress;
@@ -9,6 +10,7 @@ mod read_only;
 mod resets;
 mod sessions;
 mod support;
+mod tampering;
 #[cfg(feature = "async")]
 mod tasks;
 mod transfers;

@@ -18,6 +18,22 @@ use tungstenite::{Error, Message, WebSocket};
 pub(crate) const TERMS: ConnectionTerms =
     ConnectionTerms { window_bytes: 1 << 20, ping_ms: 30_000, connection: 9 };
 
+/// Sends something in the place of a frame.
+pub(crate) type Tamper = Arc<dyn Fn(&mut WebSocket<TcpStream>, Vec<u8>) -> Next + Send + Sync>;
+
+/// The behaviour of the server afterwards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// The server goes on, and is honest.
+    Honest,
+    /// The server does the same with the next frame of this type.
+    Again,
+    /// The server closes the connection, and is honest on the next one.
+    Closed,
+    /// The server says no more on this connection.
+    Silent,
+}
+
 pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
@@ -32,6 +48,7 @@ pub(crate) struct Peer {
     connection: ServerConnection,
     sessions: BTreeMap<u32, Session>,
     is_open: bool,
+    is_silent: bool,
     /// The epoch that the sessions began with.
     generation: u64,
 }
@@ -39,8 +56,10 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(state: Arc<ServerState>, socket: WebSocket<TcpStream>) -> Self {
         let generation = state.generation.load(Ordering::SeqCst);
-        let connection = ServerConnection::new(now(), TERMS);
-        Self { state, socket, connection, sessions: BTreeMap::new(), is_open: true, generation }
+        let terms = ConnectionTerms { ping_ms: state.ping_ms.load(Ordering::SeqCst), ..TERMS };
+        let connection = ServerConnection::new(now(), terms);
+        let (sessions, is_open, is_silent) = (BTreeMap::new(), true, false);
+        Self { state, socket, connection, sessions, is_open, is_silent, generation }
     }
 
     /// Serves until the connection ends, or the server cuts it.
@@ -63,6 +82,22 @@ impl Peer {
     }
 
     fn send(&mut self, bytes: Vec<u8>) {
+        if self.is_silent {
+            return;
+        }
+        let mut held = self.state.tamper.lock().unwrap();
+        if let Some((_, tamper)) = held.take_if(|(code, _)| *code == bytes[0]) {
+            drop(held);
+            let code = bytes[0];
+            match tamper(&mut self.socket, bytes) {
+                Next::Honest => {}
+                Next::Again => *self.state.tamper.lock().unwrap() = Some((code, tamper)),
+                Next::Closed => self.is_open = false,
+                Next::Silent => self.is_silent = true,
+            }
+            return;
+        }
+        drop(held);
         if self.socket.send(Message::binary(bytes)).is_err() {
             self.is_open = false;
         }

@@ -1,6 +1,6 @@
 //! A server in memory for logins and sync, and apps with their files.
 
-use super::peer::{Peer, now};
+use super::peer::{Peer, Tamper, now};
 use fastness::config::{App, Configuration, SyncBuilder, User};
 use fastness::instance::FileRegistry;
 use fastness::object::Database;
@@ -35,6 +35,11 @@ pub(crate) struct ServerState {
     tokens: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) connections: AtomicU64,
+    /// Connections wait for the end of this.
+    pub(crate) is_holding: AtomicBool,
+    pub(crate) ping_ms: AtomicU64,
+    /// The frame that the server sends in another way, and how.
+    pub(crate) tamper: Mutex<Option<(u8, Tamper)>>,
 }
 
 impl ServerState {
@@ -69,6 +74,9 @@ impl TestServer {
             tokens: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            is_holding: AtomicBool::new(false),
+            ping_ms: AtomicU64::new(30_000),
+            tamper: Mutex::new(None),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -163,6 +171,9 @@ fn serve(state: Arc<ServerState>, mut stream: TcpStream) {
     }
     if head.starts_with(b"GET /sync") {
         state.connections.fetch_add(1, Ordering::SeqCst);
+        while state.is_holding.load(Ordering::SeqCst) && !state.is_stopped.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
         let accept = |_: &_, mut response: tungstenite::handshake::server::Response| {
             let name = "Sec-WebSocket-Protocol";
             response.headers_mut().insert(name, "fastness.1".parse().unwrap());
