@@ -25,7 +25,8 @@ pub enum SyncEvent {
     /// An own entry got its place in the history; operations that were overridden are among its
     /// outcomes.
     Ordered(EntryOutcome),
-    /// The server refused an own entry for ever; the replica keeps it.
+    /// The server refused an own entry for ever; the replica keeps it. The reason has code 0 if
+    /// only the history shows the refusal; a reason that arrives later is another event.
     Refused {
         /// Number of the entry.
         client_seq: u64,

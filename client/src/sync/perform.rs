@@ -13,7 +13,7 @@ use super::worker::{FileWorker, SessionEnd, Step, now};
 use crate::fault;
 use fastness::config::Configuration;
 use fastness::instance::SyncError;
-use fastness_sync::client::{ClientError, FileEvent, Refusal, ResetMode, StoredReport};
+use fastness_sync::client::{ClientError, FileEvent, Merged, Refusal, ResetMode, StoredReport};
 use fastness_sync::frame::{Code, Item};
 use fastness_sync::reset::ReportedRefusal;
 use fastness_sync::session::{ClientInput, ClientOutput};
@@ -127,19 +127,28 @@ impl FileWorker {
     fn notice(&mut self, event: FileEvent<'_>, later: &mut Later) -> Step {
         match event {
             FileEvent::Other(output) => self.other(output, later),
-            FileEvent::Ordered(outcomes) => {
-                for outcome in outcomes {
-                    self.parts.entry.listeners.notify(&SyncEvent::Ordered(outcome));
-                }
-            }
+            FileEvent::Merged(merged) => self.merged(merged),
             FileEvent::Refused(client_seq, refusal) => self.refused(client_seq, refusal),
-            FileEvent::Concluded(refused) => {
-                let refusal = Refusal { code: 0, operation: None };
-                refused.into_iter().for_each(|client_seq| self.refused(client_seq, refusal));
-            }
+            FileEvent::Concluded(refused) => refused.into_iter().for_each(|it| self.concluded(it)),
             FileEvent::Reset(_) => return self.has_reset(),
         }
         Step::Continue(())
+    }
+
+    /// Names the own entries that a download has ended, in their order.
+    fn merged(&self, merged: Merged) {
+        let mut refused = merged.refused.into_iter().peekable();
+        for outcome in merged.own {
+            while let Some(client_seq) = refused.next_if(|it| *it < outcome.client_seq) {
+                self.concluded(client_seq);
+            }
+            self.parts.entry.listeners.notify(&SyncEvent::Ordered(outcome));
+        }
+    }
+
+    /// Names an entry that was refused, as the history shows.
+    fn concluded(&self, client_seq: u64) {
+        self.refused(client_seq, Refusal { code: 0, operation: None });
     }
 
     fn refused(&self, client_seq: u64, refusal: Refusal) {

@@ -215,6 +215,7 @@ faults! {
     Sn46 = "SN-46", "a download that failed leaves its memory of the pending entries";
     Sn47 = "SN-47", "a reset writes an entry again beside its original";
     Sn50 = "SN-50", "an entry has operations of local classes";
+    Sn51 = "SN-51", "no event names an entry that was refused before an ordered one";
     Sn52 = "SN-52", "undo takes local objects back";
     Sn53 = "SN-53", "a reset drops the objects of local classes";
 }

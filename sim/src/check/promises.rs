@@ -400,6 +400,11 @@ pub(super) const SY22: Invariant = promise(
     "Objects of a local class are in no entry; only the app changes them, neither undo nor a \
      download nor a reset.",
 );
+pub(super) const SY23: Invariant = promise(
+    "SY23",
+    "Each own entry that is pending no longer is named to the app once: by its outcomes, as \
+     refused, or in the report of a reset; a reason that comes later is named too.",
+);
 pub(super) const SV2: Invariant =
     promise("SV2", "No two clients of a database ever get one number, also after a restore.");
 pub(super) const HC1: Invariant =

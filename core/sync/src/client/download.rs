@@ -78,6 +78,8 @@ pub struct EntryOutcome {
 pub struct Merged {
     /// Own entries that got their place.
     pub own: Vec<EntryOutcome>,
+    /// Numbers of own entries that the server refused, as the later ones show that got their place.
+    pub refused: Vec<u64>,
     /// Number of entries of others.
     pub foreign: u64,
 }
@@ -141,7 +143,7 @@ impl Rebase<'_> {
             let seq = seq.ok_or(BadDownload::Cursor)?;
             match *item {
                 DownloadItem::Own { client_seq, stamp } => {
-                    let own = self.own(seq, (client_seq, stamp))?;
+                    let own = self.own(seq, (client_seq, stamp), &mut merged.refused)?;
                     let entry = Operations::with_stamp(&own.entry, stamp);
                     let entry = entry.map_err(|_| BadDownload::Own)?;
                     chain = salt(chain, self.meta.client, &entry);
@@ -152,7 +154,7 @@ impl Rebase<'_> {
                     let header = header(entry).ok_or(BadDownload::Entry)?;
                     let Header { client_seq, stamp, .. } = header;
                     if client == self.meta.client && self.is_pending(client_seq)? {
-                        let own = self.own(seq, (client_seq, stamp))?;
+                        let own = self.own(seq, (client_seq, stamp), &mut merged.refused)?;
                         if Operations::with_stamp(&own.entry, stamp).as_deref() != Ok(entry) {
                             return Err(BadDownload::Own.into());
                         }
@@ -224,12 +226,21 @@ impl Rebase<'_> {
         Ok(())
     }
 
-    /// Gives a pending entry its place.
-    fn own(&mut self, seq: u64, (client_seq, stamp): (u64, u64)) -> ClientResult<EntryOutcome> {
+    /// Gives a pending entry its place. Adds the numbers of those that were refused before it.
+    fn own(
+        &mut self,
+        seq: u64,
+        (client_seq, stamp): (u64, u64),
+        refused: &mut Vec<u64>,
+    ) -> ClientResult<EntryOutcome> {
         self.observe(stamp)?;
         let ordered = match self.own_fast(seq, (client_seq, stamp))? {
             Some(ordered) => ordered,
-            None => self.own_slow(seq, (client_seq, stamp))?,
+            None => {
+                let buried = self.bury_before(client_seq)?;
+                refused.extend(buried.into_iter().filter(|_| !fault::on(Fault::Sn51)));
+                self.own_slow(seq, (client_seq, stamp))?
+            }
         };
         let entry = &ordered.entry;
         self.answer(client_seq, entry)?;
@@ -275,15 +286,13 @@ impl Rebase<'_> {
         Ok(Some(EntryOutcome { client_seq, seq, entry, outcomes }))
     }
 
-    /// Applies a pending entry to the canonical state. The pending ones before it were refused:
-    /// the history has the entries of a client in their order.
+    /// Applies the oldest pending entry to the canonical state.
     fn own_slow(
         &mut self,
         seq: u64,
         (client_seq, stamp): (u64, u64),
     ) -> ClientResult<EntryOutcome> {
         self.undo()?;
-        self.bury_before(client_seq)?;
         let first = pending::first(self.tables)?;
         let first = first.filter(|first| first.client_seq == client_seq);
         let PendingEntry { entry, .. } = first.ok_or(BadDownload::Own)?.into_entry();
@@ -340,14 +349,15 @@ impl Rebase<'_> {
 
     /// Takes pending entries up to a number out: the history that could contain them is here.
     pub(super) fn refuse_up_to(&mut self, client_seq: u64) -> Result<Vec<u64>, Error> {
-        self.undo()?;
         let refused = self.bury_before(client_seq.saturating_add(1))?;
         self.answer_refused()?;
         Ok(refused)
     }
 
-    /// Moves the pending entries before a number, which are undone, to the dead letters.
+    /// Moves the pending entries before a number to the dead letters: the history has the entries
+    /// of a client in their order, and not these.
     fn bury_before(&mut self, client_seq: u64) -> Result<Vec<u64>, Error> {
+        self.undo()?;
         let mut refused = Vec::new();
         while let Some(first) = pending::first(self.tables)?.filter(|it| it.client_seq < client_seq)
         {

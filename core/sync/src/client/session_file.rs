@@ -3,10 +3,11 @@
 //!
 //! - SY17 An entry whose refusal only another copy of the file learned of is pending no longer once
 //!   the file has the history.
+//! - SY23 An event names each own entry that is pending no longer.
 //! - SY19 An entry is given to the session only if it is durable.
 //! - SV1 A file whose entries are not those that the server has gets a new identity.
 
-use super::download::{Download, DownloadItem, EntryOutcome, Refusal};
+use super::download::{Download, DownloadItem, Merged, Refusal};
 use super::error::{ClientError, ClientResult};
 use super::fresh::SnapshotPart;
 use super::replica::ClientReplica;
@@ -40,8 +41,8 @@ pub struct SessionFile {
 pub enum FileEvent<'a> {
     /// An output that is about the connection or the app.
     Other(ClientOutput<'a>),
-    /// Own entries got their places in the history.
-    Ordered(Vec<EntryOutcome>),
+    /// A download was applied: own entries got their places in the history, or were refused.
+    Merged(Merged),
     /// An own entry was refused.
     Refused(u64, Refusal),
     /// Own entries were refused, as the history shows.
@@ -152,7 +153,7 @@ impl SessionFile {
             Ok(merged) => {
                 let oldest_base = self.replica.upload_after(u64::MAX, 0)?.oldest_base;
                 answer(ClientInput::Applied { ticket, oldest_base });
-                Ok(Some(FileEvent::Ordered(merged.own)))
+                Ok(Some(FileEvent::Merged(merged)))
             }
             Err(ClientError::Download(_)) => {
                 answer(ClientInput::Unusable { ticket });

@@ -4,6 +4,7 @@
 //! - SY3 The working state is the fold of the pending entries over the canonical state.
 //! - SY8 A download that was applied before changes nothing.
 //! - SV5 A download that does not have the salt that the server gives is refused.
+//! - SY23 A download names the own entries that it ends.
 //! - SY20 Undo of the pending entries is the canonical state, and redo the working state.
 
 use super::app::{Random, dump, effort, schema, step};
@@ -20,6 +21,7 @@ use fastness_sync::entry::{self, Header};
 use fastness_sync::merge::{Author, PENDING_SEQ, apply};
 use fastness_sync::reset::Cause;
 use fastness_sync::table_state::{TableState, WINDOW_TREE};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -192,7 +194,17 @@ impl Server {
         let salt = download.salt ^ 1;
         let wrong = client.replica.download(&Download { salt, ..*download });
         assert_eq!(wrong, Err(ClientError::Download(BadDownload::Salt)), "SV5");
+        let pending = |client: &Client| -> BTreeSet<u64> {
+            let entries = client.replica.upload_after(0, usize::MAX).unwrap().entries;
+            entries.into_iter().map(|(number, _)| number).collect()
+        };
+        let before = pending(client);
         let merged = client.replica.download(download).unwrap();
+        let ordered = merged.own.iter().map(|own| own.client_seq);
+        let mut named: Vec<u64> = merged.refused.iter().copied().chain(ordered).collect();
+        named.sort_unstable();
+        let ended: Vec<u64> = before.difference(&pending(client)).copied().collect();
+        assert_eq!(named, ended, "SY23");
         if !download.items.is_empty() {
             let before = client.dump();
             let again = client.replica.download(download);
@@ -516,4 +528,30 @@ fn seqs_end_where_those_of_pending_entries_begin() {
     let refused = client.replica.receive_snapshot(&part).map(drop);
     assert_eq!(refused, Err(ClientError::Download(BadDownload::Snapshot)), "SV5");
     client.replica.receive_snapshot(&SnapshotPart { seq: PENDING_SEQ - 1, ..part }).unwrap();
+}
+
+/// The REJECT of an entry was lost, and the history shows a later one of the client.
+#[test]
+fn a_download_names_the_entries_that_were_refused_before_an_ordered_one() {
+    let client = Client::new(true, 0);
+    client.replica.identify(1, 7).unwrap();
+    for key in 1..=3_i64 {
+        let mut txn = client.replica.database().write().unwrap();
+        txn.get_or_create("Node", key).unwrap();
+        txn.commit().unwrap();
+    }
+    let pending = client.replica.upload_after(0, usize::MAX).unwrap().entries;
+    let lost = &pending[pending.len() - 3..pending.len() - 1];
+    let lost: Vec<u64> = lost.iter().map(|(number, _)| *number).collect();
+    let mut server = Server::new();
+    let kept = pending.iter().filter(|(number, _)| !lost.contains(number));
+    kept.for_each(|(_, entry)| server.submit(1, entry));
+    let merged = server.download(1, &client, usize::MAX);
+    assert_eq!(merged.refused, lost, "SY23");
+    assert_eq!(merged.own.len(), pending.len() - 2, "SY23");
+    let letters = client.replica.dead_letters().unwrap();
+    assert!(letters.iter().all(|letter| letter.refusal.code == 0), "SY4: {letters:?}");
+    let refusal = Refusal { code: 231, operation: None };
+    let is_new = [0, 1].map(|_| client.replica.refuse(lost[0], refusal).unwrap());
+    assert_eq!(is_new, [true, false], "SY23: the reason is named once");
 }

@@ -146,7 +146,8 @@ impl SyncedPeer {
             Some(FileEvent::Reset(report)) => self.reports.push(report),
             Some(FileEvent::Refused(..)) => self.refused += 1,
             Some(FileEvent::Concluded(refused)) => self.refused += refused.len() as u64,
-            Some(FileEvent::Other(_) | FileEvent::Ordered(_)) | None => {}
+            Some(FileEvent::Merged(merged)) => self.refused += merged.refused.len() as u64,
+            Some(FileEvent::Other(_)) | None => {}
         }
     }
 

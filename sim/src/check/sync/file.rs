@@ -19,11 +19,12 @@ use fastness::object::{Database, DatabaseOptions, Transaction};
 use fastness::schema::SchemaMode;
 use fastness_models::merge::Schema as ModelSchema;
 use fastness_sync::client::{
-    ClientError, ClientMeta, ClientReplica, DeadLetter, Download, DownloadItem, Refusal,
+    ClientError, ClientMeta, ClientReplica, DeadLetter, Download, DownloadItem, Merged, Refusal,
     ReplicaClock,
 };
 use fastness_sync::entry::Operations;
 use fastness_sync::server::{ClientIdentity, HistoryItem, HistoryPart};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -231,6 +232,15 @@ impl<'w> ClientFile<'w> {
         entries.map(|entry| Ok(entry_of(&entry?.1).ok_or_else(damaged)?)).collect()
     }
 
+    /// Returns the numbers of the pending entries.
+    pub(super) fn pending_numbers(&self) -> Result<BTreeSet<u64>, CheckError> {
+        let snapshot = self.replica().database().store().snapshot();
+        let damaged = || Violation::new(SY4.id, "a pending entry has no number");
+        let number = |key: &[u8]| key.try_into().map(u64::from_be_bytes);
+        let entries = snapshot.tree(PENDING).range(..)?;
+        entries.map(|entry| Ok(number(&entry?.0).map_err(|_| damaged())?)).collect()
+    }
+
     /// Returns the first pending entries after a number, to send them.
     pub(super) fn upload_after(
         &self,
@@ -399,8 +409,15 @@ impl<'w> ClientFile<'w> {
         let items: Vec<DownloadItem<'_>> = part.items.iter().map(item).collect();
         let download = download(from, part, &items);
         self.fail_first(&download, probe)?;
+        let waiting = self.waiting()?;
         let apply = |replica: &ClientReplica| replica.download(&download).map_err(failed);
-        let (_, has_crashed) = self.change(apply, probe)?;
+        let (merged, has_crashed) = self.change(apply, probe)?;
+        if !has_crashed {
+            self.compare_ended(&waiting, named(&merged))?;
+            for _ in &merged.refused {
+                probe.mark("a download showed that an entry was refused");
+            }
+        }
         let is_applied = self.replica().meta().map_err(failed)?.cursor == part.to;
         if has_crashed && !items.is_empty() {
             probe.mark(match is_applied {
@@ -417,10 +434,12 @@ impl<'w> ClientFile<'w> {
         (number, refusal): (u64, Refusal),
         probe: &mut Probe,
     ) -> Result<(), CheckError> {
-        let refuse =
-            |replica: &ClientReplica| replica.refuse(number, refusal).map(drop).map_err(failed);
-        let ((), has_crashed) = self.change(refuse, probe)?;
-        if has_crashed {
+        let waiting = self.waiting()?;
+        let refuse = |replica: &ClientReplica| replica.refuse(number, refusal).map_err(failed);
+        let (is_new, has_crashed) = self.change(refuse, probe)?;
+        if !has_crashed {
+            self.compare_ended(&waiting, if is_new { vec![number] } else { Vec::new() })?;
+        } else {
             // The answer comes again, as it may with any lost one.
             self.replica().refuse(number, refusal).map_err(failed)?;
         }
@@ -431,6 +450,12 @@ impl<'w> ClientFile<'w> {
         let compact = |replica: &ClientReplica| replica.compact().map_err(failed);
         self.change(compact, probe).map(drop)
     }
+}
+
+/// Returns the numbers of the entries that a download has ended.
+pub(super) fn named(merged: &Merged) -> Vec<u64> {
+    let ordered = merged.own.iter().map(|own| own.client_seq);
+    ordered.chain(merged.refused.iter().copied()).collect()
 }
 
 fn download<'d>(from: u64, part: &HistoryPart, items: &'d [DownloadItem<'d>]) -> Download<'d> {

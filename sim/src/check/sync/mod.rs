@@ -8,6 +8,7 @@
 //! - `network`, `message`: messages, and when they arrive.
 //! - `server`, `client`: the processes.
 //! - `file`, `replica`: a client's replica, in a file and in memory.
+//! - `ended`: the entries that a file has ended, and what tells the app of them.
 //! - `compared_file`: the file beside the replica in memory, and the models.
 //! - `reset`: client resets of both.
 //! - `scratch`: local objects.
@@ -23,6 +24,7 @@ mod commit;
 mod compared_file;
 mod domain;
 mod edit;
+mod ended;
 mod file;
 mod incident;
 mod letters;
@@ -45,6 +47,7 @@ pub(super) use sessions::CHECK as SESSIONS;
 use super::compare::CheckError;
 use super::promises::{
     HC1, MR9, SV2, SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22,
+    SY23,
 };
 use super::store_harness::unexpected;
 use super::world::World;
@@ -66,10 +69,12 @@ pub(super) const CHECK: Check = Check {
     name: "sync",
     about: "clients and a server that sync over a hostile network, with skewed clocks and crashes",
     invariants: &[
-        SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, MR9, SV2, HC1,
+        SY1, SY2, SY3, SY4, SY6, SY7, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, SY23, MR9,
+        SV2, HC1,
     ],
     marks: &[
         "a message was lost",
+        "a download showed that an entry was refused",
         "a message arrived twice",
         "a message overtook another one",
         "entries of several clients were concurrent",

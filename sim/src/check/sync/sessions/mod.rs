@@ -32,7 +32,7 @@ use crate::check::definition::{Check, Distribution, Twin, Violation};
 use crate::check::plan::Plan;
 use crate::check::probe::Probe;
 use crate::check::promises::{
-    HC1, SV1, SV2, SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22,
+    HC1, SV1, SV2, SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, SY23,
 };
 use fastness_models::{Op, OpKind};
 use fastness_sync::session::ClientConnectionInput;
@@ -44,7 +44,9 @@ use std::collections::BTreeMap;
 pub(in crate::check) const CHECK: Check = Check {
     name: "sessions",
     about: "clients and a server that exchange frames over connections that break",
-    invariants: &[SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, SV1, SV2, HC1],
+    invariants: &[
+        SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, SY23, SV1, SV2, HC1,
+    ],
     marks: &[
         "a frame was lost",
         "a connection ended",

@@ -2,9 +2,10 @@
 //!
 //! - SV1 A client whose file is no copy keeps its identity, but for a reset.
 //! - SY19 An entry is sent only if it is durable. A durable one stays.
+//! - SY23 Each entry that is pending no longer is named by one event.
 
 use super::super::super::compare::CheckError;
-use super::super::file::{ClientFile, failed};
+use super::super::file::{ClientFile, failed, named};
 use super::super::oracle::{ClientKey, identity};
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
@@ -214,16 +215,8 @@ impl<'w> Peer<'w> {
             let text = format!("client {} is no copy, and gets another identity", self.key);
             return Err(Violation::new(SV1.id, text).into());
         }
-        let changes = matches!(
-            output,
-            ClientOutput::StoreIdentity(_)
-                | ClientOutput::Apply(_)
-                | ClientOutput::Reject { .. }
-                | ClientOutput::Answered { .. }
-                | ClientOutput::Reset(_)
-                | ClientOutput::NewIdentity
-                | ClientOutput::Snapshot(_)
-        );
+        let (ends, changes) = (ends_entries(&output), changes_file(&output));
+        let waiting = ends.then(|| self.file.waiting()).transpose()?;
         let crashes = self.file.crashes;
         self.file.crashes &= changes;
         let mark = mark_of(&output);
@@ -247,8 +240,13 @@ impl<'w> Peer<'w> {
             scene.probe.mark("client: crash while it performed an output");
             return Ok(true);
         }
+        if let Some(waiting) = waiting {
+            let named = if let KeptEvent::Ended(named) = event { named } else { Vec::new() };
+            self.file.compare_ended(&waiting, named)?;
+            return Ok(false);
+        }
         match event {
-            KeptEvent::None => {}
+            KeptEvent::None | KeptEvent::Ended(_) => {}
             KeptEvent::Send(bytes) => self.outbox.push(PeerMessage::Frame(bytes)),
             KeptEvent::WantNumber => {
                 if let Some(number) = self.machine.number() {
@@ -269,6 +267,8 @@ enum KeptEvent {
     Send(Vec<u8>),
     WantNumber,
     Report(Report),
+    /// Own entries with these numbers are pending no longer.
+    Ended(Vec<u64>),
 }
 
 fn kept(event: Option<FileEvent<'_>>) -> KeptEvent {
@@ -276,8 +276,31 @@ fn kept(event: Option<FileEvent<'_>>) -> KeptEvent {
         Some(FileEvent::Other(ClientOutput::Send(bytes))) => KeptEvent::Send(bytes),
         Some(FileEvent::Other(ClientOutput::WantNumber)) => KeptEvent::WantNumber,
         Some(FileEvent::Other(ClientOutput::Report(report))) => KeptEvent::Report(report),
+        Some(FileEvent::Merged(merged)) => KeptEvent::Ended(named(&merged)),
+        Some(FileEvent::Refused(number, _)) => KeptEvent::Ended(vec![number]),
+        Some(FileEvent::Concluded(numbers)) => KeptEvent::Ended(numbers),
         _ => KeptEvent::None,
     }
+}
+
+/// Tells whether an output may end the waiting of own entries.
+const fn ends_entries(output: &ClientOutput<'_>) -> bool {
+    matches!(
+        output,
+        ClientOutput::Apply(_) | ClientOutput::Reject { .. } | ClientOutput::Answered { .. }
+    )
+}
+
+/// Tells whether an output changes the file.
+const fn changes_file(output: &ClientOutput<'_>) -> bool {
+    ends_entries(output)
+        || matches!(
+            output,
+            ClientOutput::StoreIdentity(_)
+                | ClientOutput::Reset(_)
+                | ClientOutput::NewIdentity
+                | ClientOutput::Snapshot(_)
+        )
 }
 
 /// Mark of an output that changes the file.
