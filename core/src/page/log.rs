@@ -13,7 +13,7 @@ use crate::unit::{CommitId, PAGE_BYTES, PageBytes};
 pub(crate) const LOG_BODY_BYTES: usize = PAGE_BYTES - LOG_CLEAR_BYTES - SEAL_BYTES;
 
 /// Maximum length of the log in pages, which bounds the work of recovery.
-pub(crate) const LOG_PAGES_MAX: u64 = 1024;
+pub(crate) const LOG_PAGES_MAX: u64 = 2048;
 
 /// Size of the fixed fields of a record, which precede its changes.
 const RECORD_FIXED_BYTES: usize = 20 + HEAD_BYTES;
