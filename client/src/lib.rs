@@ -33,6 +33,7 @@
 
 mod cancellation;
 mod client;
+mod conc;
 mod config;
 mod driver;
 mod error;

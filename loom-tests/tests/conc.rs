@@ -42,6 +42,15 @@ impl Condvar {
         self.0.wait(guard).unwrap()
     }
 
+    /// Waits. No time passes in a model: a lost wake-up is a deadlock.
+    pub(crate) fn wait_for<'a, T>(
+        &self,
+        guard: Guard<'a, T>,
+        _time: std::time::Duration,
+    ) -> Guard<'a, T> {
+        self.wait(guard)
+    }
+
     /// Waits while the condition holds. No time passes in a model: a lost wake-up is a deadlock.
     pub(crate) fn wait_while<'a, T>(
         &self,

@@ -1,8 +1,9 @@
-//! Interleavings of everything in core that locks, counts or pins.
+//! Interleavings of everything in core that locks, counts or pins, and of the waits of synced
+//! files.
 //!
-//! The concurrent modules of core are included as they are, beside a `conc` made of loom's
-//! primitives: what is explored is the code that ships. Every model states how many executions it
-//! must at least have explored, because one that explores nothing would pass.
+//! The concurrent modules of core and of the client are included as they are, beside a `conc` made
+//! of loom's primitives: what is explored is the code that ships. Every model states how many
+//! executions it must at least have explored, because one that explores nothing would pass.
 //!
 //! Plain `cargo test` explores at a small preemption bound; `LOOM_MAX_PREEMPTIONS=6` explores more.
 
@@ -31,6 +32,12 @@ mod unit;
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "core's; the models use a part")]
 mod vfs;
 
+#[path = "../../client/src/sync/marks.rs"]
+#[expect(dead_code, reason = "the client's; the models use a part")]
+mod client_marks;
+#[path = "../../client/src/sync/watched.rs"]
+#[expect(dead_code, reason = "the client's; the models use a part")]
+mod client_watched;
 #[path = "../../core/src/txn/group_commit.rs"]
 #[expect(dead_code, reason = "core's; the models use a part")]
 mod core_group_commit;
@@ -64,6 +71,7 @@ mod core_instance {
 
 mod group_commit;
 mod instances;
+mod merges;
 mod observers;
 mod pins;
 mod signals;

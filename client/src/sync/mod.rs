@@ -10,7 +10,7 @@
 //! - `connection`, `login`: the thread of a connection, and its tokens.
 //! - `worker`, `perform`, `marks`: the thread of a file.
 //! - `table`, `hooks`: the files of a client, and the hooks of their commits.
-//! - `status`, `progress`, `event`, `reset`, `error`: what an app sees.
+//! - `watched`, `status`, `progress`, `event`, `reset`, `error`: what an app sees.
 //! - `local`: a local database that goes online.
 //! - `file`, `client`: the face of it; `tasks`: the same for tasks, with the feature `async`.
 //!
@@ -48,6 +48,7 @@ mod tls;
 mod transport;
 mod waiting_frame;
 mod wake;
+mod watched;
 mod worker;
 
 pub use client::SyncClient;

@@ -1,10 +1,12 @@
 //! Status of the session of a file, and waiting for a change of it.
 
 use super::error::SyncCallError;
+use super::watched::Watched;
 use crate::cancellation::Cancellation;
+use crate::conc::Guard;
 use crate::fault;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -93,8 +95,7 @@ impl Uploads {
 /// The status of a session, shared by its threads.
 #[derive(Debug)]
 pub(crate) struct SharedStatus {
-    status: Mutex<Status>,
-    changed: Condvar,
+    status: Watched<Status>,
     /// The thread that changes the status: none that it waits for.
     own_thread: OnceLock<ThreadId>,
 }
@@ -117,7 +118,7 @@ impl SharedStatus {
             last_mark: 0,
             wakers: Wakers::default(),
         };
-        Self { status: Mutex::new(status), changed: Condvar::new(), own_thread: OnceLock::new() }
+        Self { status: Watched::new(status), own_thread: OnceLock::new() }
     }
 
     /// Notes that the calling thread is that of the file.
@@ -130,17 +131,15 @@ impl SharedStatus {
         self.own_thread.get() == Some(&thread::current().id()) && !fault::on("NC-03")
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<'_, Status> {
+        self.status.lock()
     }
 
     /// Changes the status, and wakes the threads and tasks that wait for it.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
-        let (outcome, waiting) = {
-            let mut status = self.lock();
-            (change(&mut status), std::mem::take(&mut status.wakers.waiting))
-        };
-        self.changed.notify_all();
+        let (outcome, waiting) = self
+            .status
+            .change(|status| (change(status), std::mem::take(&mut status.wakers.waiting)));
         if !fault::on("NC-09") {
             waiting.into_values().for_each(Waker::wake);
         }
@@ -162,27 +161,15 @@ impl SharedStatus {
     ) -> Result<T, SyncCallError> {
         let begun = Instant::now();
         let woken = Arc::clone(self);
-        let _watch = bounds.cancellation.map(|cancellation| {
-            cancellation.watch(Arc::new(move || {
-                drop(woken.lock());
-                woken.changed.notify_all();
-            }))
+        let _watch = bounds
+            .cancellation
+            .map(|cancellation| cancellation.watch(Arc::new(move || woken.status.wake())));
+        let left = || bounds.timeout.saturating_sub(begun.elapsed());
+        let outcome = self.status.wait(left, |status| {
+            let is_cancelled = bounds.cancellation.is_some_and(Cancellation::is_cancelled);
+            poll(status).or_else(|| is_cancelled.then_some(Err(SyncCallError::Cancelled)))
         });
-        let mut status = self.lock();
-        loop {
-            if let Some(outcome) = poll(&status) {
-                return outcome;
-            }
-            if bounds.cancellation.is_some_and(Cancellation::is_cancelled) {
-                return Err(SyncCallError::Cancelled);
-            }
-            let left = bounds.timeout.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return Err(SyncCallError::TimedOut);
-            }
-            let waited = self.changed.wait_timeout(status, left);
-            status = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        outcome.unwrap_or(Err(SyncCallError::TimedOut))
     }
 }
 

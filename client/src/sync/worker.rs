@@ -320,6 +320,9 @@ impl FileWorker {
     /// Asks the server for a mark, unless another one waits for its answer: the next one serves all
     /// that are wanted by then.
     fn want_mark(&mut self, number: u64) -> Step {
+        if self.marks.is_waiting() && fault::on("NC-07") {
+            return Step::Continue(());
+        }
         match self.marks.want(number) {
             Some(number) => self.input(ClientInput::WantDownloadCompletion { number }),
             None => Step::Continue(()),

@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("snapshots", &["auth", "client", "server", "sim", "sync", "testkit"]),
     // Its tests take fixtures from it.
     ("testkit", &["core"]),
-    ("loom-tests", &["core"]),
+    ("loom-tests", &["client", "core"]),
     ("benches", &["core"]),
     ("benches/peers", &[]),
     ("benches/peers/harness", &["core"]),
