@@ -303,7 +303,7 @@ fault: [verification](verification.md#planted-faults).
 - *Ran*: how often the faulty code ran before the catch. *Caught by*: check and twin. *Violated*:
   the id in the [register of promises](promises.md). *Plans* and *seconds*: the cost of the catch,
   over all checks. *Operations*: length of the shrunk plan.
-- Measured cells come from the last `cargo faults` that ran the fault. Tests find FS-39 to FS-42,
+- Measured cells come from the last `cargo faults` that ran the fault. Tests find FS-39 to FS-43,
   which are about threads, costs and hostile files ([how](verification.md#planted-faults)).
 
 ";

@@ -6,12 +6,20 @@ use fastness_testkit::{Planted, assert_each_is_found};
 
 const TEST: (&str, &str) = ("replay", "seeds_are_accepted_and_survive_any_mutation");
 
-const FAULTS: [Planted; 1] = [Planted {
-    id: "FS-42",
-    about: "a commit may have a number that no opening reads",
-    promise: "D4",
-    test: TEST,
-}];
+const FAULTS: [Planted; 2] = [
+    Planted {
+        id: "FS-42",
+        about: "a commit may have a number that no opening reads",
+        promise: "D4",
+        test: TEST,
+    },
+    Planted {
+        id: "FS-43",
+        about: "a relocation walks a page once for each place that leads to it",
+        promise: "T6",
+        test: TEST,
+    },
+];
 
 #[test]
 fn every_planted_fault_is_found() {

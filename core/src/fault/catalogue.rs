@@ -149,6 +149,7 @@ faults! {
     Fs40 = "FS-40", "a thread that closes a circle of waits waits, too";
     Fs41 = "FS-41", "a commit copies the trees that it does not change";
     Fs42 = "FS-42", "a commit may have a number that no opening reads";
+    Fs43 = "FS-43", "a relocation walks a page once for each place that leads to it";
     Ob01 = "OB-01", "a property of a synced file may be made nullable or required";
     Ob02 = "OB-02", "a synced file that is opened with classes lets these be changed";
     Ob03 = "OB-03", "an older version of an app takes the version of a synced file down";

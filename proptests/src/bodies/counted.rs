@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An operation may read each page of the file so many times.
 const READS_OF_A_PAGE: u64 = 16;
-/// Bytes that any operation may read, also on the shortest file.
-const BYTES_MIN: u64 = 4 << 20;
+/// Bytes that any operation may read, also on the shortest file: those of the longest log.
+const BYTES_MIN: u64 = 8 << 20;
 /// Length that a sparse file pretends to have.
 const SPARSE_BYTES: u64 = 1 << 60;
 

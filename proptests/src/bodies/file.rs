@@ -66,7 +66,24 @@ impl FuzzedFile {
 /// If D4 or T6 is violated.
 pub fn file(bytes: &[u8]) {
     read_and_write(bytes);
+    close_after_commit(bytes);
     write_without_cache(bytes);
+}
+
+/// Closes the file after a commit that changes none of its trees, so that closing may relocate
+/// them as they are.
+fn close_after_commit(bytes: &[u8]) {
+    let file = FuzzedFile::with_cache(bytes, 0);
+    let Some(store) = file.open() else { return };
+    let commit = || -> fastness::Result<()> {
+        let mut txn = store.write()?;
+        txn.tree("fuzzed")?.insert(b"key", &[7; 100])?;
+        txn.commit().map(drop)
+    };
+    file.vfs.begin();
+    drop(commit());
+    file.vfs.begin();
+    drop(store);
 }
 
 /// Writes to the file, closes and compacts it with no room for nodes in memory: a walk that comes
