@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches/peers", &[]),
     ("benches/peers/harness", &["core"]),
     ("benches/peers/lmdb-encrypted", &[]),
+    ("benches/peers/merge", &["core", "sync"]),
     ("benches/peers/plain", &[]),
     ("benches/peers/sql", &[]),
     ("benches/peers/sqlcipher", &[]),
