@@ -86,6 +86,7 @@ fn errors_of_a_synced_file_say_what_to_do() {
         ClientError::Download(BadDownload::Own),
         ClientError::Download(BadDownload::Salt),
         ClientError::Download(BadDownload::Snapshot),
+        ClientError::Download(BadDownload::Stamp),
         ClientError::ResetFailed(Cause::Diverged),
         ClientError::LocalClass("Draft".to_owned()),
     ];

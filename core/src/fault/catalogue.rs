@@ -219,6 +219,7 @@ faults! {
     Sn51 = "SN-51", "no event names an entry that was refused before an ordered one";
     Sn52 = "SN-52", "undo takes local objects back";
     Sn53 = "SN-53", "a reset drops the objects of local classes";
+    Sn54 = "SN-54", "a refusal leaves later entries as they are that it meets";
 }
 
 #[cfg(feature = "faults")]

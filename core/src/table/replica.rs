@@ -454,6 +454,12 @@ impl Tables {
         self.each(prefix.tree, prefix.key, visit)
     }
 
+    /// Tells whether a tree is the one of the classes.
+    #[must_use]
+    pub fn is_catalog(&self, tree: &str) -> bool {
+        tree == schema_tree(self.catalog.root())
+    }
+
     /// Returns the object that an entry of a tree below the root belongs to, if it is one that
     /// shows a change of the object: its record, a list or a long value.
     #[must_use]

@@ -5,7 +5,7 @@
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 14] = [
+const FAULTS: [Planted; 18] = [
     Planted {
         id: "NR-01",
         about: "refused entries are kept without a bound",
@@ -56,6 +56,30 @@ const FAULTS: [Planted; 14] = [
         about: "entries that the history may still bring count as refused",
         promise: "SY4",
         test: ("session", "links_that_are_cut_lose_nothing"),
+    },
+    Planted {
+        id: "NR-64",
+        about: "a chain hash reads all refused entries",
+        promise: "SY24",
+        test: ("replicas::draining", "answers_cost_as_much_however_many_entries_were_refused"),
+    },
+    Planted {
+        id: "NR-65",
+        about: "a refusal undoes all pending entries",
+        promise: "SY24",
+        test: ("replicas::draining", "answers_cost_as_much_however_many_entries_were_refused"),
+    },
+    Planted {
+        id: "NR-66",
+        about: "each acknowledgement reads all entries that were acknowledged before",
+        promise: "SY24",
+        test: ("replicas::draining", "answers_cost_as_much_however_many_entries_were_refused"),
+    },
+    Planted {
+        id: "NR-67",
+        about: "the chain hash of one identity continues that of another with its number",
+        promise: "SV1",
+        test: ("replicas::resets", "a_new_database_gives_a_client_the_number_that_it_had"),
     },
     Planted {
         id: "NR-70",

@@ -39,6 +39,7 @@ mod old_state;
 mod ordered_runs;
 mod originals;
 mod outcome_bytes;
+mod own_chain;
 mod own_entries;
 mod pending;
 mod rebase;

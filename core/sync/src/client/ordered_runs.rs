@@ -72,15 +72,21 @@ pub(super) struct OrderedRuns(Vec<OrderedRun>);
 impl OrderedRuns {
     /// Takes the runs of a file, whose entries are all undone.
     pub(super) fn take(tables: &mut Tables) -> Result<Self, Error> {
+        let runs = Self::read(tables)?;
+        if !runs.0.is_empty() {
+            clear_ordered(tables)?;
+        }
+        Ok(runs)
+    }
+
+    /// Reads the runs of a file.
+    pub(super) fn read(tables: &mut Tables) -> Result<Self, Error> {
         let mut runs = Vec::new();
         tables.side_each(SideKey { tree: ORDERED, key: &[] }, &mut |tables, key, value| {
             let run = OrderedRun::read(&(key.to_vec(), value.to_vec()));
             runs.push(run.ok_or_else(|| tables.damaged())?);
             Ok(())
         })?;
-        if !runs.is_empty() {
-            clear_ordered(tables)?;
-        }
         Ok(Self(runs))
     }
 

@@ -282,26 +282,64 @@ fn remove_images(tables: &mut Tables, record: &PendingRecord) -> Result<(), Erro
 /// objects that they belong to. The records stay, with pre-images that are of no use any longer.
 pub(super) fn undo(tables: &mut Tables, touch: &mut dyn FnMut(ObjectId)) -> Result<(), Error> {
     let ordered_runs = OrderedRuns::take(tables)?;
-    let seq_of = |client_seq: u64| ordered_runs.seq_of(client_seq);
     let mut walk = PendingWalk::new(!fault::on(Fault::Sn42));
     while let Some(record) = walk.next(tables)? {
-        let mut images = images(tables, &record)?;
-        for StoredImage { tree, key, value } in &mut images {
-            tables.object_of(tree, key).into_iter().for_each(&mut *touch);
-            let Some(held) = value.as_mut().filter(|_| tree == WINDOW_TREE) else { continue };
-            let newer = ordered(key, held, &seq_of).ok_or_else(|| tables.damaged())?;
-            if let Cow::Owned(newer) = newer {
-                *held = newer;
-            }
-        }
-        tables.restore(images.iter().map(|StoredImage { tree, key, value }| PreImage {
-            tree,
-            key,
-            value: value.as_deref(),
-        }))?;
-        remove_images(tables, &record)?;
+        put_back(tables, (&record, &ordered_runs), touch)?;
     }
     Ok(())
+}
+
+/// Undoes one pending entry, which no later one meets, and takes it out.
+pub(super) fn take_out(
+    tables: &mut Tables,
+    record: &PendingRecord,
+    touch: &mut dyn FnMut(ObjectId),
+) -> Result<(), Error> {
+    let ordered_runs = OrderedRuns::read(tables)?;
+    put_back(tables, (record, &ordered_runs), touch)?;
+    tables.txn_mut().tree(PENDING)?.remove(&number_key(record.client_seq))?;
+    if first_number(tables)?.is_none() {
+        clear_ordered(tables)?;
+    }
+    Ok(())
+}
+
+/// Puts the pre-images of an entry back, with the seqs that own entries have now.
+fn put_back(
+    tables: &mut Tables,
+    (record, ordered_runs): (&PendingRecord, &OrderedRuns),
+    touch: &mut dyn FnMut(ObjectId),
+) -> Result<(), Error> {
+    let seq_of = |client_seq: u64| ordered_runs.seq_of(client_seq);
+    let mut images = images(tables, record)?;
+    for StoredImage { tree, key, value } in &mut images {
+        tables.object_of(tree, key).into_iter().for_each(&mut *touch);
+        let Some(held) = value.as_mut().filter(|_| tree == WINDOW_TREE) else { continue };
+        let newer = ordered(key, held, &seq_of).ok_or_else(|| tables.damaged())?;
+        if let Cow::Owned(newer) = newer {
+            *held = newer;
+        }
+    }
+    tables.restore(images.iter().map(|StoredImage { tree, key, value }| PreImage {
+        tree,
+        key,
+        value: value.as_deref(),
+    }))?;
+    remove_images(tables, record)
+}
+
+/// A callback for a pre-image: its tree and its key. Tells whether it takes the next one.
+type VisitImage<'v> = dyn FnMut(&Tables, (&str, &[u8])) -> bool + 'v;
+
+/// Calls `visit` with the tree and the key of each pre-image of an entry, until it returns false.
+/// Tells whether it never did.
+pub(super) fn all_images(
+    tables: &mut Tables,
+    record: &PendingRecord,
+    visit: &mut VisitImage<'_>,
+) -> Result<bool, Error> {
+    let images = images(tables, record)?;
+    Ok(images.iter().all(|StoredImage { tree, key, .. }| visit(tables, (tree, key))))
 }
 
 /// Gives the oldest pending entry a seq, without undoing the later ones, of which `newest` is the

@@ -20,7 +20,7 @@ use crate::entry::{self, Entry, Header};
 use crate::fault::{self, Fault};
 use crate::merge::{self, Author, PENDING_SEQ};
 use crate::outcome::Outcome;
-use crate::table_state::{PurgeCursor, TableState, WINDOW_TREE, objects_of};
+use crate::table_state::{PurgeCursor, TableState, WINDOW_TREE, object_at, objects_of};
 use fastness::Error;
 use fastness::table::{ObjectId, Operation, SchemaChange, SideKey, Tables};
 
@@ -106,6 +106,44 @@ impl<'t> Rebase<'t> {
             }
         }
         Ok(true)
+    }
+
+    /// Takes a pending entry out without undoing the others, if no later one touches an object that
+    /// it names or has changed. Tells whether it did.
+    pub(super) fn take_out(&mut self, record: &PendingRecord) -> Result<bool, Error> {
+        let first = record.client_seq;
+        if self.is_undone || !self.is_known || self.objects.has_schema(first) {
+            return Ok(false);
+        }
+        if !self.is_last_of_its_objects(record)? && !fault::on(Fault::Sn54) {
+            return Ok(false);
+        }
+        let touched = &mut self.touched;
+        pending::take_out(self.tables, record, &mut |object| {
+            touched.iter_mut().for_each(|touched| touched.push(object.clone()));
+        })?;
+        Ok(true)
+    }
+
+    /// Tells whether no later pending entry touches an object of one.
+    fn is_last_of_its_objects(&mut self, record: &PendingRecord) -> Result<bool, Error> {
+        let later = record.client_seq + 1;
+        let entry = entry::decode(&record.entry).map_err(|_| self.tables.damaged())?;
+        let author = working_author(&self.meta, entry.header);
+        for operation in &entry.operations {
+            let named = objects_of(self.tables, author.resolve(*operation))?;
+            let is_touched = |object: &ObjectId| self.objects.may_touch(later, object);
+            if named.is_none_or(|named| named.iter().any(is_touched)) {
+                return Ok(false);
+            }
+        }
+        let objects = &*self.objects;
+        pending::all_images(self.tables, record, &mut |tables, (tree, key)| {
+            // An index that the transaction has added outlives its entry.
+            !tables.is_catalog(tree)
+                && object_at(tables, tree, key)
+                    .is_none_or(|object| !objects.may_touch(later, &object))
+        })
     }
 
     /// Applies an entry to the canonical state; returns the outcome of each operation. An entry

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// Tells whether another copy of the file has used numbers of its entries: the chain hash of a
 /// client's entries in the snapshot is not that of the file's.
 pub(super) fn is_copied(
-    tables: &mut Tables,
+    tables: &Tables,
     (meta, pending): (&ClientMeta, &[PendingEntry]),
     snapshot: &StoreSnapshot,
 ) -> ClientResult<bool> {
@@ -45,17 +45,17 @@ pub(super) fn is_copied(
 }
 
 /// Returns the dead letters of a client whose answers are not part of its chain hash yet.
-fn letters_after(tables: &mut Tables, meta: &ClientMeta) -> ClientResult<BTreeMap<u64, Vec<u8>>> {
-    let mut entries = BTreeMap::new();
-    let prefix = meta.client.to_be_bytes();
+fn letters_after(tables: &Tables, meta: &ClientMeta) -> ClientResult<BTreeMap<u64, Vec<u8>>> {
+    let (mut entries, prefix) = (BTreeMap::new(), meta.client.to_be_bytes());
     let letters = SideKey { tree: DEAD_LETTERS, key: &prefix };
-    tables.side_each(letters, &mut |tables, key, value| {
-        let letter = DeadLetter::decode(key, value).ok_or_else(|| tables.damaged())?;
-        if letter.client_seq > meta.answered {
-            entries.insert(letter.client_seq, letter.entry);
-        }
-        Ok(())
-    })?;
+    let mut after = Some(meta.answered);
+    while let Some(first) = after.and_then(|after| after.checked_add(1)) {
+        let next = tables.side_next(letters, &entry_key(meta.client, first))?;
+        let Some((key, value)) = next else { break };
+        let letter = DeadLetter::decode(&key, &value).ok_or_else(|| tables.damaged())?;
+        after = Some(letter.client_seq);
+        entries.insert(letter.client_seq, letter.entry);
+    }
     Ok(entries)
 }
 

@@ -10,19 +10,15 @@
 use super::download::{Download, DownloadItem, Merged, Refusal};
 use super::error::{ClientError, ClientResult};
 use super::fresh::SnapshotPart;
+use super::own_chain::OwnChain;
 use super::replica::ClientReplica;
 use super::reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
-use crate::chain::chain_hash;
 use crate::fault;
 use crate::frame::{Code, Identity, Item};
 use crate::reset::{Cause, ResetReport};
 use crate::session::{Apply, ClientInput, ClientOutput, FileState, SnapshotBytes};
 use fastness::Key;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// Bytes of entries in memory while a chain hash is computed.
-const CHAIN_BYTES: usize = 1 << 20;
 
 /// The file of a session, with the treatment of its resets.
 #[derive(Debug)]
@@ -34,6 +30,8 @@ pub struct SessionFile {
     pub backup: Option<PathBuf>,
     /// The key of the file, for that copy.
     pub key: Option<Key>,
+    /// The chain of own entries, as far as it was compared.
+    chain: Option<OwnChain>,
 }
 
 /// A part of an output that the file cannot do.
@@ -58,7 +56,7 @@ impl SessionFile {
     /// Makes the file of a session; a reset writes own operations again, and makes no copy.
     #[must_use]
     pub const fn new(replica: ClientReplica) -> Self {
-        Self { replica, mode: ResetMode::Recover, backup: None, key: None }
+        Self { replica, mode: ResetMode::Recover, backup: None, key: None, chain: None }
     }
 
     /// Returns the replica.
@@ -166,7 +164,7 @@ impl SessionFile {
     /// Moves the pending entries up to a number to the dead letters: the file has the history that
     /// could contain them. If the chain hash is another one, they are not those that were answered.
     /// Returns their numbers.
-    fn conclude(&self, last_client_seq: u64, chain_hash: u64) -> ClientResult<Vec<u64>> {
+    fn conclude(&mut self, last_client_seq: u64, chain_hash: u64) -> ClientResult<Vec<u64>> {
         let is_pending = self.replica.first_pending()?.is_some_and(|it| it <= last_client_seq);
         let is_refused = is_pending && self.chain_up_to(last_client_seq)? == chain_hash;
         if is_refused && !fault::planted("NR-62") {
@@ -176,25 +174,11 @@ impl SessionFile {
     }
 
     /// Returns the chain hash of the own entries up to a number.
-    fn chain_up_to(&self, last: u64) -> ClientResult<u64> {
-        let meta = self.replica.meta()?;
-        // A refusal that came with the resume has taken its entry out of the pending ones.
-        let letters = self.replica.dead_letters()?.into_iter();
-        let letters = letters.filter(|letter| letter.client == meta.client);
-        let later = letters.filter(|letter| letter.client_seq > meta.answered);
-        let mut refused: BTreeMap<u64, Vec<u8>> =
-            later.map(|letter| (letter.client_seq, letter.entry)).collect();
-        let (mut hash, mut after) = (meta.chain_hash, meta.answered);
-        while after < last {
-            let pending = self.replica.upload_after(after, CHAIN_BYTES)?.entries;
-            let end = pending.last().map_or(last, |(number, _)| last.min(*number));
-            let mut entries = refused;
-            refused = entries.split_off(&(end + 1));
-            entries.extend(pending.into_iter().take_while(|(number, _)| *number <= end));
-            hash = entries.values().fold(hash, |hash, entry| chain_hash(hash, entry));
-            after = end;
-        }
-        Ok(hash)
+    fn chain_up_to(&mut self, last: u64) -> ClientResult<u64> {
+        let known = self.chain.filter(|_| !fault::planted("NR-66"));
+        let chain = OwnChain::up_to(last, known, &self.replica)?;
+        self.chain = Some(chain);
+        Ok(chain.hash)
     }
 
     /// Begins a reset, or continues one that had begun.

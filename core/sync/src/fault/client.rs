@@ -32,6 +32,16 @@ pub(crate) fn stamps(most: u64) -> u64 {
     if planted("NR-74") { u64::MAX } else { most }
 }
 
+/// NR-64: a chain hash reads all dead letters.
+pub(crate) fn read_letters(replica: &ClientReplica) -> ClientResult<()> {
+    if planted("NR-64") { replica.dead_letters().map(drop) } else { Ok(()) }
+}
+
+/// NR-67: the chain hash of one identity continues that of another with its number.
+pub(crate) fn without_salt((client, salt): (u32, u64)) -> (u32, u64) {
+    if planted("NR-67") { (client, 0) } else { (client, salt) }
+}
+
 /// SN-16: own entries keep the stamps of their client.
 pub(crate) fn own_stamp(stamp: u64, written: Header) -> u64 {
     if on(Fault::Sn16) { written.stamp } else { stamp }

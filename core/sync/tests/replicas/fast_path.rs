@@ -329,6 +329,32 @@ fn seqs_of_ordered_entries_are_kept_for_the_entries_that_were_pending() {
     twins[0].compare("a download that meets the last entry");
 }
 
+/// The pre-images of the entry contain the index.
+#[test]
+fn an_index_outlives_the_refusal_of_the_entry_of_its_transaction() {
+    let twins = Twins::new(1, true);
+    for client in twins.both() {
+        for with_index in [false, true] {
+            let mut txn = client.replica.database().write().unwrap();
+            if with_index {
+                txn.set_indexed("Note", "body", true).unwrap();
+                txn.get_or_create("Node", 1_i64).unwrap();
+            } else {
+                let note = txn.create("Note").unwrap();
+                txn.set(&note, "body", "found").unwrap();
+            }
+            txn.commit().unwrap();
+        }
+        let last = client.replica.meta().unwrap().last_client_seq;
+        let refusal = Refusal { code: 231, operation: None };
+        assert!(client.replica.refuse(last, refusal).unwrap());
+        let mut txn = client.replica.database().write().unwrap();
+        let (_, property) = txn.tables().property("Note", "body").unwrap();
+        assert!(property.is_indexed(), "SY11: the index is local");
+    }
+    twins.compare("a refused entry whose transaction has added an index");
+}
+
 #[test]
 fn a_download_that_is_refused_leaves_no_trace_in_memory() {
     let (mut server, mut met) = (Server::new(), Situations::default());

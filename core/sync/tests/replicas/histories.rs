@@ -186,7 +186,7 @@ impl Server {
         body(&Download { epoch: 1, from, salt, horizon: 0, durable_seq: 0, items: &items })
     }
 
-    fn download(&self, number: u32, client: &Client, count: usize) -> Merged {
+    pub(crate) fn download(&self, number: u32, client: &Client, count: usize) -> Merged {
         self.with_download(number, (client, count), |download| Self::apply(client, download))
     }
 

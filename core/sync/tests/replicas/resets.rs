@@ -143,6 +143,29 @@ fn a_copy_concludes_that_an_entry_was_refused() {
     assert_eq!(world.peers[1].refused, 1, "the app hears of it");
 }
 
+/// The session compares the entries of the new identity, not those that it compared before.
+#[test]
+fn a_new_database_gives_a_client_the_number_that_it_had() {
+    let mut world = SyncedWorld::of_one(&in_memory());
+    world.write(0, 1);
+    world.drain("before");
+    let before = world.peers[0].file.replica().meta().unwrap();
+    world.write(0, 2);
+    world.cut(0);
+    (world.store, world.snapshots) = (in_memory().create("new").unwrap(), SnapshotPool::new(2));
+    let opening = Opening { database: [1; 16], epoch: 9 };
+    world.replica = ServerReplica::open(world.store.clone(), &opening).unwrap();
+    world.replica.set_backups(true).unwrap();
+    world.drain("a new database");
+    world.compare("a new database");
+    let after = world.peers[0].file.replica().meta().unwrap();
+    assert_eq!(after.client, before.client);
+    assert_ne!(after.ident_salt, before.ident_salt);
+    let causes: Vec<Cause> = world.peers[0].reports.iter().map(|report| report.cause).collect();
+    assert_eq!(causes, [Cause::UnknownClient], "SV1");
+    assert_eq!(sees(&world.peers[0], &[1, 2]), [true; 2], "SY4");
+}
+
 #[test]
 fn the_number_of_a_report_is_never_used_again() {
     let mut world = SyncedWorld::of_one(&in_memory());
