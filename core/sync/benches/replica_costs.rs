@@ -11,9 +11,9 @@
     reason = "a program that measures time, prints it, and fails by panicking"
 )]
 
-use fastness::StoreOptions;
 use fastness::object::{Database, DatabaseOptions, ObjectId};
 use fastness::schema::{self, Class, Property, Schema};
+use fastness::{Store, StoreOptions};
 use fastness_sync::chain::salt;
 use fastness_sync::client::{ClientReplica, Download, DownloadItem, ReplicaClock};
 use fastness_sync::entry::{
@@ -21,6 +21,7 @@ use fastness_sync::entry::{
     Scalar, ScalarType, Value,
 };
 use fastness_sync::merge::{Author, Memory, apply};
+use fastness_testkit::Counting;
 use std::time::Instant;
 
 const NOW: u64 = 1_700_000_000_000;
@@ -36,9 +37,13 @@ fn schema() -> Schema {
 }
 
 fn synced() -> ClientReplica {
+    synced_on(StoreOptions::new().in_memory().unwrap())
+}
+
+fn synced_on(store: Store) -> ClientReplica {
     let clock = ReplicaClock::new(Box::new(|| NOW));
     let wanted = DatabaseOptions::schema(schema(), 1).synced().replica_hook(clock.hook());
-    let database = Database::in_memory(&StoreOptions::new(), &wanted).unwrap();
+    let database = Database::from_store(store, &wanted).unwrap();
     let replica = ClientReplica::new(database, clock).unwrap();
     replica.identify(1, 7).unwrap();
     replica
@@ -99,6 +104,37 @@ fn local_writes(name: &str, database: &Database) {
     writes(&format!("create an object, {name}"), database, |database, index| {
         node(database, i64::from(index) + 10);
     });
+}
+
+/// Durable transactions that set one property, in an encrypted file on the disk and in one that
+/// counts its calls.
+fn durable_writes(name: &str, open: &dyn Fn(Store) -> Database) {
+    let set = |database: &Database, object: &ObjectId, index: u32| {
+        let mut txn = database.write().unwrap();
+        txn.set(object, "name", if index.is_multiple_of(2) { "even" } else { "odd" }).unwrap();
+        txn.commit().unwrap();
+    };
+    let counting = Counting::default();
+    let database = open(counting.options().create("store").unwrap());
+    let object = node(&database, 1);
+    (0..100).for_each(|index| set(&database, &object, index));
+    let [_, writes, bytes, syncs] =
+        counting.of(|| (0..1000).for_each(|index| set(&database, &object, index)));
+    println!("1000 durable transactions, {name}: {syncs} syncs, {writes} writes, {bytes} bytes");
+    let program = std::env::current_exe().unwrap();
+    let folder = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+    let options = StoreOptions::new().key(fastness::Key::new([7; 64]));
+    let database = open(options.create(folder.path().join("file")).unwrap());
+    let object = node(&database, 1);
+    let mut times: Vec<f64> = (0..1000)
+        .map(|index| {
+            let begin = Instant::now();
+            set(&database, &object, index);
+            begin.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!("a durable transaction on the disk, {name}: median {:.0} us", times[500]);
 }
 
 fn set(client_seq: u64, key: i64, base: u64) -> Vec<u8> {
@@ -164,6 +200,11 @@ fn main() {
     local_writes("without sync", &plain);
     let replica = synced();
     local_writes("with sync", replica.database());
+    for _ in 0..2 {
+        let plain = DatabaseOptions::schema(schema(), 1);
+        durable_writes("without sync", &|store| Database::from_store(store, &plain).unwrap());
+        durable_writes("with sync", &|store| synced_on(store).database().clone());
+    }
     for count in [100, 5000] {
         let replica = synced();
         (0..count).for_each(|key| drop(node(replica.database(), key)));
