@@ -20,6 +20,7 @@ mod laws;
 mod mutants;
 mod replicas;
 mod resets;
+mod squash;
 use std::sync::LazyLock;
 
 /// How many times more behaviours and histories to run than `cargo test` does by itself.
