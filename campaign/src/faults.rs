@@ -304,7 +304,8 @@ fault: [verification](verification.md#planted-faults).
   the id in the [register of promises](promises.md). *Plans* and *seconds*: the cost of the catch,
   over all checks. *Operations*: length of the shrunk plan.
 - Measured cells come from the last `cargo faults` that ran the fault. Tests find FS-39 to FS-43,
-  which are about threads, costs and hostile files ([how](verification.md#planted-faults)).
+  SN-11 and SN-46: threads, costs, hostile files, lists, full disks
+  ([how](verification.md#planted-faults)).
 
 ";
 

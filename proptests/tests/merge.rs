@@ -6,8 +6,10 @@
 
 use fastness::table::{ObjectKey, Tables};
 use fastness::{Store, StoreOptions};
-use fastness_models::merge::behaviours::letters::{INSERTS, LETTERS, MOVES};
-use fastness_models::merge::behaviours::{Behaviour, Space, garbage};
+use fastness_models::merge::behaviours::letters::{
+    FOUNDER, INSERTS, LETTERS, LIST, MOVES, X, foundation,
+};
+use fastness_models::merge::behaviours::{Behaviour, Random, Space, garbage};
 use fastness_models::merge::fold::State;
 use fastness_models::merge::{self as model, Content, Kind, ListOperation, SyncEntry, SyncValue};
 use fastness_sync::entry::{
@@ -366,5 +368,51 @@ fn core_and_model_agree_on_every_behaviour_of_the_small_domain() {
 fn core_and_model_agree_on_entries_that_no_author_writes() {
     for seed in 1..=500 * *EFFORT {
         agrees(&garbage::run(seed, None).server.history, true, &mut BTreeSet::new());
+    }
+}
+
+/// Elements of a long list.
+const LONG: u64 = 14;
+
+/// Returns a history in which one author removes elements of a long list in a random order, and
+/// another one, who knows of none of that, inserts after some of them.
+fn removals(seed: u64) -> Vec<SyncEntry> {
+    let random = &mut Random::new(seed);
+    let founder = foundation(false);
+    let (mut history, mut last) = (vec![founder], 3);
+    let mut push = |client: u32, base: u64, change: ListOperation| {
+        let seq = u64::try_from(history.len()).unwrap() + 1;
+        let operations = vec![model::Operation::List(X, LIST, change)];
+        history.push(SyncEntry { seq, client, client_seq: seq, base, stamp: seq, operations });
+    };
+    let of_founder = |number| model::Element { author: FOUNDER, number };
+    let after = |number| model::Anchor::After(of_founder(number));
+    while last < LONG {
+        let insert = ListOperation::Insert(of_founder(last + 1), after(last), SyncValue::Null);
+        push(FOUNDER, last - 2, insert);
+        last += 1;
+    }
+    let known = LONG - 2;
+    let mut left: Vec<u64> = (1..=LONG).collect();
+    for number in 0..LONG * 2 {
+        if random.below(3) > 0 && !left.is_empty() {
+            let at = usize::try_from(random.below(left.len() as u64)).unwrap();
+            push(FOUNDER, known + number, ListOperation::Remove(of_founder(left.remove(at))));
+        } else {
+            let id = model::Element { author: 2, number: number + 1 };
+            let at = after(random.below(LONG) + 1);
+            push(2, known, ListOperation::Insert(id, at, SyncValue::Int(1)));
+        }
+    }
+    history
+}
+
+#[test]
+fn core_and_model_agree_on_the_order_of_many_removed_elements() {
+    for seed in 1..=60 * *EFFORT {
+        let history = removals(seed);
+        in_tables(|tables| agrees_with(tables, &history, history.len(), &mut BTreeSet::new()));
+        let memory = &mut Memory::default();
+        agrees_with(memory, &history, history.len(), &mut BTreeSet::new());
     }
 }

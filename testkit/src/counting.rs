@@ -1,11 +1,11 @@
-//! A file system in memory that counts the calls to it.
+//! A file system in memory that counts the calls to it, and can refuse a write.
 
 use fastness::vfs::{Access, Lock, MemoryVfs, Vfs, VfsFile};
 use fastness::{Key, StoreOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -14,6 +14,8 @@ struct Counts {
     writes: AtomicU64,
     written_bytes: AtomicU64,
     syncs: AtomicU64,
+    /// The next write finds no space.
+    refuses: AtomicBool,
 }
 
 /// Counts the calls to a file system in memory.
@@ -61,6 +63,9 @@ impl VfsFile for CountingFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
+        if self.counts.refuses.swap(false, Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.counts.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.inner.write_at(bytes, offset)
     }
@@ -105,6 +110,14 @@ impl Counting {
         body();
         let after = all();
         std::array::from_fn(|index| after[index] - before[index])
+    }
+
+    /// Calls `body`, whose first write finds no space.
+    pub fn refusing<T>(&self, body: impl FnOnce() -> T) -> T {
+        self.counts.refuses.store(true, Ordering::Relaxed);
+        let outcome = body();
+        self.counts.refuses.store(false, Ordering::Relaxed);
+        outcome
     }
 
     /// Returns the pages that `body` reads, however many at a time.

@@ -5,7 +5,7 @@
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 18] = [
+const FAULTS: [Planted; 19] = [
     Planted {
         id: "NR-01",
         about: "refused entries are kept without a bound",
@@ -128,6 +128,12 @@ const FAULTS: [Planted; 18] = [
         about: "a record of a snapshot may be longer than any file takes",
         promise: "SV5",
         test: ("replicas::hostile", "a_record_without_an_end_is_no_snapshot"),
+    },
+    Planted {
+        id: "SN-46",
+        about: "a download that failed leaves its memory of the pending entries",
+        promise: "SY11",
+        test: ("replicas::fast_path", "the_fast_path_leaves_the_files_of_the_slow_one"),
     },
 ];
 

@@ -8,14 +8,20 @@ use super::app::{Random, effort, step};
 use super::histories::{Client, Entries, Server, entries};
 use fastness::object::{ObjectId, Transaction, Value};
 use fastness::schema::{Property, Scalar};
+use fastness::{Key as StoreKey, StoreOptions};
 use fastness_sync::client::{BadDownload, ClientError, Download, Refusal};
 use fastness_sync::entry::{self, Change, Entry, Header, Key, ObjectRef, Operation};
+use fastness_testkit::Counting;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A client twice: with the fast path, and without.
 struct Twins {
     number: u32,
     fast: Client,
     slow: Client,
+    /// The file system of the fast one.
+    disk: Counting,
 }
 
 /// Changes the links of an object, or one of the objects of all that they lead to.
@@ -44,19 +50,25 @@ struct Situations {
     /// Downloads of others' entries beside pending ones.
     beside: usize,
     purges: usize,
+    /// Downloads that found no space.
+    failed: usize,
 }
 
 impl Twins {
     fn new(number: u32, encrypted: bool) -> Self {
-        let [fast, slow] = [false, true].map(|is_slow| {
-            let client = Client::new(encrypted != is_slow, 0);
-            if is_slow {
-                client.replica.clock().use_slow_path();
-            }
+        let disk = Counting::default();
+        let options = StoreOptions::new().vfs(Arc::new(disk.clone()));
+        let options = if encrypted { options.key(StoreKey::new([7; 64])) } else { options };
+        // The clock of one author is ahead: what others write leaves its greatest stamp as it is.
+        let skew = u64::from(number - 1) * 5000;
+        let time = Arc::new(AtomicU64::new(1000 + skew));
+        let fast = Client::of_file(options.create("store").unwrap(), time);
+        let slow = Client::new(!encrypted, skew);
+        slow.replica.clock().use_slow_path();
+        for client in [&fast, &slow] {
             client.replica.identify(number, 7).unwrap();
-            client
-        });
-        Self { number, fast, slow }
+        }
+        Self { number, fast, slow, disk }
     }
 
     fn both(&self) -> [&Client; 2] {
@@ -105,6 +117,15 @@ impl Twins {
         let ordered = self.fast.replica.database().store().snapshot().tree("sync/ordered").len();
         met.ordered += usize::from(ordered > 0);
         met.beside += usize::from(before > 0 && merged.foreign > 0);
+    }
+
+    /// The fast one has no space for a part of the history, which comes again later.
+    fn download_without_space(&self, server: &Server, count: usize, met: &mut Situations) {
+        let merged = server.with_download(self.number, (&self.fast, count), |download| {
+            self.disk.refusing(|| self.fast.replica.download(download))
+        });
+        // A download of nothing writes nothing.
+        met.failed += usize::from(merged.is_err());
     }
 
     /// Both refuse a part of the history.
@@ -166,13 +187,16 @@ fn run(seed: u64, met: &mut Situations) {
     let mut server = Server::new();
     server.is_late = true;
     let mut all = [Twins::new(1, false), Twins::new(2, true)];
-    for round in 0..50 {
+    for round in 0..70 {
         let at = random.index(2);
         let horizon = all.iter().map(Twins::needs).min().unwrap_or_default();
         let twins = &mut all[at];
         let of = format!("seed {seed}, round {round}, client {}", twins.number);
         match random.below(8) {
             7 if random.below(2) == 0 => twins.reopen(),
+            3 if random.below(2) == 0 => {
+                twins.download_without_space(&server, 9, met);
+            }
             7 => twins.download_wrong(&server),
             0 | 1 => {
                 server.upload(twins.number, &mut twins.fast, &mut random);
@@ -205,6 +229,7 @@ fn the_fast_path_leaves_the_files_of_the_slow_one() {
     let mut met = Situations::default();
     (1..=25 * effort()).for_each(|seed| run(seed, &mut met));
     assert!(met.ordered > 20 && met.beside > 20 && met.purges > 5, "{met:?}");
+    assert!(met.failed > 20, "{met:?}");
 }
 
 /// Both write one transaction, and the server orders all that is pending.
