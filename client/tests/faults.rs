@@ -5,7 +5,7 @@
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 16] = [
+const FAULTS: [Planted; 17] = [
     Planted {
         id: "NC-01",
         about: "a commit wakes no thread",
@@ -89,6 +89,12 @@ const FAULTS: [Planted; 16] = [
         about: "a local database that cannot go online leaves a part of it",
         promise: "CS10",
         test: ("sync::go_online", "a_local_database_that_cannot_go_online_leaves_no_file"),
+    },
+    Planted {
+        id: "NR-85",
+        about: "the policy of resets decides about the first snapshot of a file, too",
+        promise: "CS6",
+        test: ("sync::resets", "a_new_file_gets_a_snapshot_under_every_policy"),
     },
     Planted {
         id: "NR-77",

@@ -64,8 +64,8 @@ fn client_later(output: ClientOutput<'_>) -> ClientOutput<'static> {
             ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max }
         }
         ClientOutput::StoreIdentity(identity) => ClientOutput::StoreIdentity(identity),
-        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
-            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
+        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused } => {
+            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused }
         }
         ClientOutput::Answered { last_client_seq, chain_hash } => {
             ClientOutput::Answered { last_client_seq, chain_hash }
@@ -74,9 +74,6 @@ fn client_later(output: ClientOutput<'_>) -> ClientOutput<'static> {
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,
         ClientOutput::DownloadComplete { number } => ClientOutput::DownloadComplete { number },
         ClientOutput::Report(report) => ClientOutput::Report(report),
-        ClientOutput::Reject { client_seq, code, operation, reason } => {
-            ClientOutput::Reject { client_seq, code, operation, reason }
-        }
         ClientOutput::Apply(_) | ClientOutput::Snapshot(_) => panic!("{output:?}"),
     }
 }

@@ -89,6 +89,7 @@ fn errors_of_a_synced_file_say_what_to_do() {
         ClientError::Download(BadDownload::Stamp),
         ClientError::ResetFailed(Cause::Diverged),
         ClientError::LocalClass("Draft".to_owned()),
+        ClientError::SnapshotTooLong { bytes: 1 << 40, bytes_max: 16 << 30 },
     ];
     insta::assert_snapshot!("synced", errors.map(|error| error.to_string()).join("\n"));
 }

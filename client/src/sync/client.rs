@@ -178,7 +178,8 @@ impl SyncClient {
         local::make_synced(local, configuration)
     }
 
-    /// Reports that the network is up, or has changed: connections that wait connect at once.
+    /// Reports that the network is up, or has changed: connections that wait connect at once, and
+    /// sessions that wait after an error begin at once.
     pub fn reconnect(&self) {
         self.0.client.online();
         let connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);

@@ -146,7 +146,10 @@ impl ConnectionDriver {
             ConnectionMessage::Send(..) | ConnectionMessage::WantNumber(..) => {}
             ConnectionMessage::Login(event) => self.login_event(event),
             ConnectionMessage::Connected(attempt, outcome) => self.connected(attempt, outcome),
-            ConnectionMessage::Reconnect => self.input(ClientConnectionInput::Reconnect),
+            ConnectionMessage::Reconnect => {
+                self.input(ClientConnectionInput::Reconnect);
+                self.notify_files(|| FileMessage::Reconnect);
+            }
             ConnectionMessage::Stop => {}
         }
     }

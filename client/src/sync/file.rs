@@ -188,12 +188,26 @@ impl SyncedFile {
         Ok(())
     }
 
-    /// Returns the entries that the server refused for ever, oldest first.
+    /// Returns the entries that the server refused for ever, oldest first. For a file that may have
+    /// many, [`SyncedFile::dead_letters_after`] returns some of them.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, SyncCallError> {
         Ok(self.0.replica.dead_letters()?)
+    }
+
+    /// Returns entries that the server refused for ever, after the one of a client with a number:
+    /// at most so many bytes of them, but one at least; none at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn dead_letters_after(
+        &self,
+        after: Option<(u32, u64)>,
+        bytes_max: usize,
+    ) -> Result<Vec<DeadLetter>, SyncCallError> {
+        Ok(self.0.replica.dead_letters_after(after, bytes_max)?)
     }
 
     /// Ends the session, and waits until it no longer has the file.

@@ -26,6 +26,8 @@ pub(crate) enum FileMessage {
     Number(u32),
     /// A frame for the session.
     Frame(WaitingFrame),
+    /// A session that waits binds at once.
+    Reconnect,
     /// The server sends frames faster than the file takes them, and some were dropped.
     Flooded,
     /// A commit of the app was made, or is about to be.

@@ -13,7 +13,9 @@ use super::worker::{FileWorker, SessionEnd, Step, now};
 use crate::fault;
 use fastness::config::Configuration;
 use fastness::instance::SyncError;
-use fastness_sync::client::{ClientError, FileEvent, Merged, Refusal, ResetMode, StoredReport};
+use fastness_sync::client::{
+    ClientError, ClientResult, FileEvent, Merged, Refusal, ResetMode, StoredReport,
+};
 use fastness_sync::frame::{Code, Item};
 use fastness_sync::reset::ReportedRefusal;
 use fastness_sync::session::{ClientInput, ClientOutput};
@@ -53,6 +55,14 @@ impl FileWorker {
             Err(ClientError::ResetFailed(_)) => return self.require_reset(),
             performed => self.check(performed)?,
         };
+        let event = match event {
+            // Before a wait for the uploads ends.
+            Some(FileEvent::Refused(refused)) => {
+                refused.into_iter().for_each(|(client_seq, it)| self.refused(client_seq, it));
+                None
+            }
+            event => event,
+        };
         if !is_cloned {
             self.after(effect)?;
         }
@@ -66,8 +76,8 @@ impl FileWorker {
             ClientOutput::NewIdentity => Code::CLONED,
             _ => return Step::Continue(()),
         };
-        let is_manual = self.parts.options.policy == ResetPolicy::Manual;
-        if is_manual && code != Code::CLONED {
+        let policy = self.policy_of(code.0);
+        if self.check(policy)? == ResetPolicy::Manual {
             return self.require_reset();
         }
         let progress = self.file.replica().reset_in_progress();
@@ -82,12 +92,27 @@ impl FileWorker {
         let path = self.parts.registry.draw_backup(now()).map_err(ClientError::File);
         let path = self.check(path)?;
         (self.backup, self.file.backup) = (Some(path.clone()), Some(path));
-        self.file.mode = match (self.parts.options.policy, code) {
-            (ResetPolicy::Discard, code) if code != Code::CLONED => ResetMode::Discard,
-            _ => ResetMode::Recover,
-        };
+        self.file.mode = self.mode(code.0);
         self.parts.entry.listeners.notify(&SyncEvent::ResetBegun { code: code.0 });
         Step::Continue(())
+    }
+
+    /// Returns the policy of a reset with a code. A copied file keeps its own operations in any
+    /// case, and so does a file without history: it begins with a snapshot if the server has
+    /// dropped the history before that, and nothing of the app is outdated.
+    fn policy_of(&self, code: u16) -> ClientResult<ResetPolicy> {
+        let is_new = self.file.replica().meta()?.epoch == 0 && !fault::on("NR-85");
+        let is_kept = code == Code::CLONED.0 || is_new;
+        Ok(if is_kept { ResetPolicy::Recover } else { self.parts.options.policy })
+    }
+
+    /// Returns the treatment of own operations by a reset with a code, which keeps them if that is
+    /// not known.
+    pub(super) fn mode(&self, code: u16) -> ResetMode {
+        match self.policy_of(code) {
+            Ok(ResetPolicy::Discard) => ResetMode::Discard,
+            Ok(ResetPolicy::Recover | ResetPolicy::Manual) | Err(_) => ResetMode::Recover,
+        }
     }
 
     /// Leaves the reset to the app.
@@ -128,7 +153,9 @@ impl FileWorker {
         match event {
             FileEvent::Other(output) => self.other(output, later),
             FileEvent::Merged(merged) => self.merged(merged),
-            FileEvent::Refused(client_seq, refusal) => self.refused(client_seq, refusal),
+            FileEvent::Refused(refused) => {
+                refused.into_iter().for_each(|(client_seq, it)| self.refused(client_seq, it));
+            }
             FileEvent::Concluded(refused) => refused.into_iter().for_each(|it| self.concluded(it)),
             FileEvent::Reset(_) => return self.has_reset(),
         }
@@ -268,11 +295,8 @@ fn detached(output: ClientOutput<'_>) -> Option<ClientOutput<'static>> {
             ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max }
         }
         ClientOutput::StoreIdentity(identity) => ClientOutput::StoreIdentity(identity),
-        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
-            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
-        }
-        ClientOutput::Reject { client_seq, code, operation, reason } => {
-            ClientOutput::Reject { client_seq, code, operation, reason }
+        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused } => {
+            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused }
         }
         ClientOutput::Answered { last_client_seq, chain_hash } => {
             ClientOutput::Answered { last_client_seq, chain_hash }

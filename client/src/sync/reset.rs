@@ -2,6 +2,7 @@
 
 use fastness::config::Configuration;
 use fastness::object::Snapshot;
+use fastness_sync::client::SNAPSHOT_BYTES_MAX;
 use fastness_sync::entry::{Change, Key, ObjectRef, Operation};
 use fastness_sync::outcome::{Outcome, Writer};
 use fastness_sync::reset::{Reported, ReportedRefusal, ResetReport};
@@ -15,7 +16,8 @@ pub enum ResetPolicy {
     /// They are written again, as far as the server's state permits.
     #[default]
     Recover,
-    /// They are dropped; the backup has them.
+    /// They are dropped; the backup has them. Those that the app makes during the reset are written
+    /// again.
     Discard,
     /// The session stops, and the error handler gets a [`fastness::instance::ClientReset`]. Nothing
     /// changes before the app executes it, or starts again.
@@ -39,6 +41,7 @@ type AfterReset = dyn Fn(&Snapshot, &CompletedReset) + Send + Sync;
 pub struct SyncOptions {
     pub(crate) policy: ResetPolicy,
     pub(crate) initial_data_timeout: Duration,
+    pub(crate) snapshot_bytes_max: u64,
     pub(crate) before: Option<Arc<BeforeReset>>,
     pub(crate) after: Option<Arc<AfterReset>>,
 }
@@ -56,6 +59,15 @@ impl SyncOptions {
     #[must_use]
     pub const fn initial_data_timeout(mut self, timeout: Duration) -> Self {
         self.initial_data_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes a snapshot of the server may have that the file receives in a client
+    /// reset, 16 GiB without this. The server says how many a snapshot has. One with more is not
+    /// received: the session ends with [`crate::SessionState::Error`].
+    #[must_use]
+    pub const fn snapshot_bytes_max(mut self, bytes_max: u64) -> Self {
+        self.snapshot_bytes_max = bytes_max;
         self
     }
 
@@ -88,8 +100,13 @@ impl SyncOptions {
 
 impl Default for SyncOptions {
     fn default() -> Self {
-        let initial_data_timeout = Duration::from_secs(30);
-        Self { policy: ResetPolicy::default(), initial_data_timeout, before: None, after: None }
+        Self {
+            policy: ResetPolicy::default(),
+            initial_data_timeout: Duration::from_secs(30),
+            snapshot_bytes_max: SNAPSHOT_BYTES_MAX,
+            before: None,
+            after: None,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::message::{
     ConnectionHandle, ConnectionMessage, Failure, FileId, FileMessage, LoginState, OnlineTerms,
 };
 use super::progress::{ProgressBook, ProgressDirection, ProgressRequest, UploadCounts};
-use super::reset::{ResetPolicy, SyncOptions};
+use super::reset::SyncOptions;
 use super::status::SessionState;
 use super::table::{FileShared, FileTable};
 use crate::fault;
@@ -95,6 +95,7 @@ impl FileWorker {
         let session = ClientSession::new(&path, 0, parts.seed);
         let mut file = SessionFile::new(parts.replica.clone());
         file.key = parts.configuration.key();
+        file.snapshot_bytes_max = parts.options.snapshot_bytes_max;
         Self {
             file,
             session,
@@ -122,7 +123,8 @@ impl FileWorker {
     }
 
     fn serve(&mut self) -> SessionEnd {
-        self.file.mode = self.mode();
+        let progress = self.file.replica().reset_in_progress().ok().flatten();
+        self.file.mode = progress.map_or(ResetMode::Recover, |it| self.mode(it.code));
         let mut next = self.deliver_reports(None);
         loop {
             if let ControlFlow::Break(end) = next {
@@ -132,16 +134,6 @@ impl FileWorker {
                 }
             }
             next = self.step();
-        }
-    }
-
-    /// Returns the treatment of own operations. A copied file keeps them in any case.
-    fn mode(&self) -> ResetMode {
-        let progress = self.file.replica().reset_in_progress().ok().flatten();
-        let is_cloned = progress.is_some_and(|progress| progress.code == Code::CLONED.0);
-        match self.parts.options.policy {
-            ResetPolicy::Discard if !is_cloned => ResetMode::Discard,
-            ResetPolicy::Discard | ResetPolicy::Recover | ResetPolicy::Manual => ResetMode::Recover,
         }
     }
 
@@ -180,6 +172,7 @@ impl FileWorker {
                 self.parts.entry.listeners.notify(&SyncEvent::Waiting { because });
             }
             FileMessage::Number(number) => self.input(ClientInput::Number(number))?,
+            FileMessage::Reconnect => self.input(ClientInput::Reconnect)?,
             FileMessage::Flooded => self.input(ClientInput::Flooded)?,
             FileMessage::Frame(frame) => {
                 fault::let_writers_in();

@@ -1,9 +1,10 @@
 //! Local classes of the app: drafts that stay on the device.
 
 use super::support::{FOREVER, TestApp, TestServer, texts, write};
+use fastness::Error;
 use fastness::config::Configuration;
 use fastness::object::Database;
-use fastness::schema::{Class, Module, Property, Scalar};
+use fastness::schema::{Class, Module, Property, Scalar, SchemaError};
 use fastness_client::{SessionState, SyncCallError, SyncedFile};
 
 /// A class with a key and a text.
@@ -94,4 +95,24 @@ fn a_name_that_others_synchronize_is_free_again_after_a_renaming() {
     let file = app.sync.open_file(&configuration(&app, classes)).unwrap();
     file.download_all(FOREVER).unwrap();
     assert_eq!((count(&file, "Draft"), count(&file, "Scratch")), (1, 1), "SY22");
+}
+
+/// A file that is only read has the classes of the server, of which none is local.
+#[test]
+fn a_file_that_is_only_read_has_no_local_class() {
+    let server = TestServer::new();
+    let writer = TestApp::new(&server);
+    let file = writer.open();
+    write(&file, 1, "one");
+    file.upload_all(FOREVER).unwrap();
+    let app = TestApp::new(&server);
+    let modules = [Module::new("app", vec![class("Note"), class("Draft").local()])];
+    let configuration = app.builder().modules(modules).wait_for_initial_data().read_only().build();
+    let refused = app.sync.open_file(&configuration.unwrap());
+    let Err(SyncCallError::File(Error::Schema(SchemaError::ClassesMissing { classes, .. }))) =
+        refused
+    else {
+        panic!("SY22: {refused:?}")
+    };
+    assert_eq!(classes, ["Draft"], "SY22");
 }

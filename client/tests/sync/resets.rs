@@ -88,6 +88,33 @@ fn a_reset_that_discards_leaves_the_server_state_and_a_backup() {
     assert_eq!(instance.snapshot().unwrap().objects("Note").unwrap().len(), 3);
 }
 
+/// The server has dropped the history, so a new device begins with a snapshot, whatever its policy.
+/// Nothing that its app wrote is outdated.
+#[test]
+fn a_new_file_gets_a_snapshot_under_every_policy() {
+    for policy in [ResetPolicy::Recover, ResetPolicy::Discard, ResetPolicy::Manual] {
+        let server = TestServer::new();
+        let writer = TestApp::new(&server);
+        let file = writer.open();
+        write(&file, 1, "old");
+        file.upload_all(FOREVER).unwrap();
+        let replica = server.state.replica();
+        replica.advance_horizon(u64::MAX >> 1, 0).unwrap();
+        while replica.compact(100).unwrap() {}
+        assert!(replica.status().unwrap().horizon > 0);
+        let app = TestApp::new(&server);
+        let options = SyncOptions::new().reset(policy);
+        let file = app.sync.open_file_with(&app.builder().build().unwrap(), options).unwrap();
+        file.pause();
+        write(&file, 2, "mine");
+        file.resume();
+        file.upload_all(FOREVER).unwrap();
+        file.download_all(FOREVER).unwrap();
+        assert_eq!(texts(file.database()), ["old", "mine"], "CS6: {policy:?}");
+        assert_eq!(server.texts(), ["old", "mine"], "SY25: {policy:?}");
+    }
+}
+
 /// An error handler that keeps resets, and fails the test for any other error.
 fn handler() -> (Callback, Receiver<ClientReset>) {
     let (sender, required) = channel();

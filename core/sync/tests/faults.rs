@@ -5,7 +5,7 @@
 
 use fastness_testkit::{Planted, assert_each_is_found};
 
-const FAULTS: [Planted; 19] = [
+const FAULTS: [Planted; 25] = [
     Planted {
         id: "NR-01",
         about: "refused entries are kept without a bound",
@@ -40,10 +40,7 @@ const FAULTS: [Planted; 19] = [
         id: "NR-61",
         about: "seqs of ordered entries are forgotten while pre-images name them",
         promise: "SY20",
-        test: (
-            "replicas::fast_path",
-            "seqs_of_ordered_entries_are_kept_for_the_entries_that_were_pending",
-        ),
+        test: ("replicas::fast_path", "the_fast_path_leaves_the_files_of_the_slow_one"),
     },
     Planted {
         id: "NR-62",
@@ -80,6 +77,42 @@ const FAULTS: [Planted; 19] = [
         about: "the chain hash of one identity continues that of another with its number",
         promise: "SV1",
         test: ("replicas::resets", "a_new_database_gives_a_client_the_number_that_it_had"),
+    },
+    Planted {
+        id: "NR-80",
+        about: "a file takes an entry out for the refusal of one that a copy of the file wrote",
+        promise: "SV1",
+        test: ("replicas::resets", "a_copy_keeps_an_entry_whose_number_was_refused_to_another"),
+    },
+    Planted {
+        id: "NR-81",
+        about: "the refusals of one answer are taken out one after another",
+        promise: "SY24",
+        test: ("replicas::draining", "refusals_of_one_answer_undo_pending_entries_once"),
+    },
+    Planted {
+        id: "NR-82",
+        about: "a server may fill the disk with a snapshot",
+        promise: "SV5",
+        test: ("replicas::hostile", "a_snapshot_beyond_the_limit_is_not_stored"),
+    },
+    Planted {
+        id: "NR-83",
+        about: "a part of a snapshot without bytes is asked for again and again",
+        promise: "FR5",
+        test: ("session::hostile", "a_part_of_a_snapshot_without_bytes_ends_the_session"),
+    },
+    Planted {
+        id: "NR-84",
+        about: "a session that an error has ended waits, whatever the app says",
+        promise: "CS1",
+        test: ("session::hostile", "an_app_shortens_the_wait_after_an_error"),
+    },
+    Planted {
+        id: "NR-86",
+        about: "a reset that discards drops also what its backup does not have",
+        promise: "SY25",
+        test: ("replicas::resets", "a_reset_drops_only_what_its_backup_has"),
     },
     Planted {
         id: "NR-70",

@@ -276,6 +276,7 @@ impl Rebase<'_> {
             return Ok(None);
         }
         let author = Author { seq, client: self.meta.client, client_seq, base: header.base, stamp };
+        self.ordered_runs = None;
         pending::order_first(self.tables, &record, (seq, self.meta.last_client_seq))?;
         TableState::new(self.tables, WINDOW_TREE).note_entry(&author)?;
         let (entry, mut outcomes) = (record.entry, record.outcomes);

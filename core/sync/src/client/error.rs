@@ -46,6 +46,13 @@ pub enum ClientError {
     ResetFailed(Cause),
     /// A class of the history has the name of a local class of this file, which stays as it is.
     LocalClass(String),
+    /// The server's snapshot has more bytes than this file takes, and nothing of it is stored.
+    SnapshotTooLong {
+        /// Bytes of the snapshot, as the server says.
+        bytes: u64,
+        /// Most bytes that the file takes.
+        bytes_max: u64,
+    },
 }
 
 /// Result of a call of a client's replica.
@@ -80,6 +87,13 @@ impl fmt::Display for ClientError {
                     f,
                     "class `{class}` is local in this file, and another app synchronizes a class \
                      of that name; rename the local one"
+                )
+            }
+            Self::SnapshotTooLong { bytes, bytes_max } => {
+                write!(
+                    f,
+                    "the server sends a snapshot of {bytes} bytes, and the file takes {bytes_max} \
+                     bytes at most; raise the limit, or ask the operator of the server"
                 )
             }
         }

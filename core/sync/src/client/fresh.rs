@@ -58,6 +58,8 @@ pub(super) struct ResetState {
     /// The new identity.
     pub(super) client: u32,
     pub(super) ident_salt: u64,
+    /// Number of the last own entry that the backup has.
+    pub(super) backed_up: u64,
     /// The snapshot, as far as it was received.
     pub(super) snapshot: u64,
     pub(super) epoch: u64,
@@ -93,6 +95,7 @@ impl ResetState {
         copy.numbers().into_iter().for_each(|number| put_varint(&mut bytes, *number));
         put_binary(&mut bytes, self.tree.as_bytes());
         put_binary(&mut bytes, self.root.as_ref().map_or(&[], |root| &root[..]));
+        put_varint(&mut bytes, self.backed_up);
         bytes
     }
 
@@ -103,6 +106,8 @@ impl ResetState {
         state.tree = String::from_utf8(rest.binary().ok()?.to_vec()).ok()?;
         let root = rest.binary().ok()?;
         state.root = if root.is_empty() { None } else { Some(root.try_into().ok()?) };
+        // An earlier version dropped all entries that a reset of mode Discard found.
+        state.backed_up = if rest.is_empty() { u64::MAX } else { rest.varint().ok()? };
         rest.is_empty().then_some(state)
     }
 
@@ -133,8 +138,8 @@ impl ResetState {
         if !fault::on(Fault::Sy11) {
             clear_fresh(txn, snapshot)?;
         }
-        let Self { cause, attempts, client, ident_salt, .. } = *self;
-        *self = Self { cause, attempts, client, ident_salt, ..Self::default() };
+        let Self { cause, attempts, client, ident_salt, backed_up, .. } = *self;
+        *self = Self { cause, attempts, client, ident_salt, backed_up, ..Self::default() };
         Ok(())
     }
 

@@ -59,5 +59,5 @@ pub(crate) use layout::{PENDING, RESET, number_key};
 pub use meta::ClientMeta;
 pub use replica::{ClientReplica, LocalTime, ReplicaClock, Upload};
 pub use reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
-pub use session_file::{AnswerTo, FileEvent, SessionFile};
+pub use session_file::{AnswerTo, FileEvent, SNAPSHOT_BYTES_MAX, SessionFile};
 pub use stored_report::StoredReport;

@@ -289,14 +289,14 @@ pub(super) fn undo(tables: &mut Tables, touch: &mut dyn FnMut(ObjectId)) -> Resu
     Ok(())
 }
 
-/// Undoes one pending entry, which no later one meets, and takes it out.
+/// Undoes one pending entry, which no later one meets, and takes it out. Its pre-images may name
+/// ordered entries.
 pub(super) fn take_out(
     tables: &mut Tables,
-    record: &PendingRecord,
+    (record, ordered_runs): (&PendingRecord, &OrderedRuns),
     touch: &mut dyn FnMut(ObjectId),
 ) -> Result<(), Error> {
-    let ordered_runs = OrderedRuns::read(tables)?;
-    put_back(tables, (record, &ordered_runs), touch)?;
+    put_back(tables, (record, ordered_runs), touch)?;
     tables.txn_mut().tree(PENDING)?.remove(&number_key(record.client_seq))?;
     if first_number(tables)?.is_none() {
         clear_ordered(tables)?;

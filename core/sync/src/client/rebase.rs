@@ -14,6 +14,7 @@
 
 use super::layout::{LOCAL, VERSION, index_key, read_index};
 use super::meta::ClientMeta;
+use super::ordered_runs::OrderedRuns;
 use super::pending::{self, AppliedEntry, PendingRecord, PendingWalk};
 use super::touched::{TouchedObjects, note_images};
 use crate::entry::{self, Entry, Header};
@@ -38,6 +39,8 @@ pub(super) struct Rebase<'t> {
     pub(super) is_known: bool,
     /// Entries of others may have changed classes.
     has_foreign: bool,
+    /// The ordered entries that pre-images name, from one refusal to the next.
+    pub(super) ordered_runs: Option<OrderedRuns>,
 }
 
 /// Records of the window that one transaction visits in a purge.
@@ -65,7 +68,9 @@ impl<'t> Rebase<'t> {
             objects.clear();
         }
         let (is_undone, has_foreign) = (false, false);
-        let mut rebase = Self { tables, meta, is_undone, touched, objects, is_known, has_foreign };
+        let ordered_runs = None;
+        let mut rebase =
+            Self { tables, meta, is_undone, touched, objects, is_known, has_foreign, ordered_runs };
         if is_slow {
             rebase.undo()?;
         }
@@ -75,6 +80,7 @@ impl<'t> Rebase<'t> {
     /// Undoes the pending entries, unless they are undone. Those that are taken out of the tree
     /// from now on are not applied again.
     pub(super) fn undo(&mut self) -> Result<(), Error> {
+        self.ordered_runs = None;
         if !self.is_undone {
             let touched = &mut self.touched;
             pending::undo(self.tables, &mut |object| {
@@ -119,9 +125,12 @@ impl<'t> Rebase<'t> {
             return Ok(false);
         }
         let touched = &mut self.touched;
-        pending::take_out(self.tables, record, &mut |object| {
+        let ordered_runs = self.ordered_runs.take();
+        let ordered_runs = ordered_runs.map_or_else(|| OrderedRuns::read(self.tables), Ok)?;
+        pending::take_out(self.tables, (record, &ordered_runs), &mut |object| {
             touched.iter_mut().for_each(|touched| touched.push(object.clone()));
         })?;
+        self.ordered_runs = Some(ordered_runs);
         Ok(true)
     }
 

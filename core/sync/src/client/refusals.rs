@@ -4,17 +4,16 @@
 //! - SY4 A refused entry becomes a dead letter, also by a reset. No entry of a copy counts as
 //!   contained because another copy has used its number.
 
-use super::download::{DeadLetter, Refusal, dead_letter, put_letter};
+use super::download::{Refusal, dead_letter, put_letter};
 use super::error::{BadDownload, ClientResult};
-use super::layout::{DEAD_LETTERS, NUMBERS, REFUSED, entry_key, read_entry_key};
+use super::layout::{NUMBERS, REFUSED, entry_key, read_entry_key};
 use super::meta::ClientMeta;
 use super::pending::PendingEntry;
 use crate::chain::chain_hash;
 use crate::reset::ReportedRefusal;
 use crate::server::{UsedNumbers, read_letter};
 use fastness::StoreSnapshot;
-use fastness::table::{SideKey, Tables};
-use std::collections::BTreeMap;
+use fastness::table::Tables;
 
 /// Tells whether another copy of the file has used numbers of its entries: the chain hash of a
 /// client's entries in the snapshot is not that of the file's.
@@ -32,31 +31,19 @@ pub(super) fn is_copied(
         // The server was restored, and what it has of the client is older.
         return Ok(false);
     }
-    let mut entries = letters_after(tables, meta)?;
-    entries.extend(pending.iter().map(|pending| (pending.client_seq, pending.entry.clone())));
-    let (mut number, mut hash) = (meta.answered, meta.chain_hash);
-    for (client_seq, entry) in entries.iter().take_while(|(number, _)| **number <= last) {
-        if *client_seq != number + 1 {
-            return Ok(true);
-        }
-        (number, hash) = (*client_seq, chain_hash(hash, entry));
+    let mut hash = meta.chain_hash;
+    // One refused entry is in memory at a time.
+    for number in meta.answered + 1..=last {
+        let at = pending.binary_search_by_key(&number, |pending| pending.client_seq);
+        hash = match at {
+            Ok(at) => chain_hash(hash, &pending[at].entry),
+            Err(_) => match dead_letter(tables, (meta.client, number))? {
+                Some(letter) => chain_hash(hash, &letter.entry),
+                None => return Ok(true),
+            },
+        };
     }
-    Ok(number != last || hash != expected)
-}
-
-/// Returns the dead letters of a client whose answers are not part of its chain hash yet.
-fn letters_after(tables: &Tables, meta: &ClientMeta) -> ClientResult<BTreeMap<u64, Vec<u8>>> {
-    let (mut entries, prefix) = (BTreeMap::new(), meta.client.to_be_bytes());
-    let letters = SideKey { tree: DEAD_LETTERS, key: &prefix };
-    let mut after = Some(meta.answered);
-    while let Some(first) = after.and_then(|after| after.checked_add(1)) {
-        let next = tables.side_next(letters, &entry_key(meta.client, first))?;
-        let Some((key, value)) = next else { break };
-        let letter = DeadLetter::decode(&key, &value).ok_or_else(|| tables.damaged())?;
-        after = Some(letter.client_seq);
-        entries.insert(letter.client_seq, letter.entry);
-    }
-    Ok(entries)
+    Ok(hash != expected)
 }
 
 /// Makes dead letters of the pending entries of a client that a snapshot names as refused, and

@@ -2,7 +2,7 @@
 
 use super::download::{DeadLetter, Download, Merged, Refusal};
 use super::error::ClientResult;
-use super::layout::{DEAD_LETTERS, PENDING, number_key, read_number};
+use super::layout::{DEAD_LETTERS, PENDING, entry_key, number_key, read_number};
 use super::meta::ClientMeta;
 use super::pending::entry_of;
 use super::rebase::{Pending, Rebase, header};
@@ -13,6 +13,7 @@ use crate::fault::{self, Fault};
 use fastness::Error;
 use fastness::object::{Database, ReplicaHook, Transaction};
 use fastness::table::{ObjectId, Tables};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -210,7 +211,28 @@ impl ClientReplica {
     /// # Errors
     /// If the file cannot be read or written, or is damaged.
     pub fn refuse(&self, client_seq: u64, refusal: Refusal) -> ClientResult<bool> {
-        self.rebase(|rebase| Ok(rebase.refuse(client_seq, refusal)?))
+        Ok(!self.refuse_all(&[(client_seq, refusal)])?.is_empty())
+    }
+
+    /// Takes entries out that the server refused for ever, in one transaction. Returns those of
+    /// which that is new.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or is damaged.
+    pub fn refuse_all(&self, refused: &[(u64, Refusal)]) -> ClientResult<Vec<(u64, Refusal)>> {
+        let mut new = Vec::new();
+        if refused.is_empty() {
+            return Ok(new);
+        }
+        self.rebase(|rebase| {
+            for (client_seq, refusal) in refused {
+                if rebase.refuse(*client_seq, *refusal)? {
+                    new.push((*client_seq, *refusal));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(new)
     }
 
     /// Takes the pending entries up to a number out: they were refused, because the file has the
@@ -268,16 +290,36 @@ impl ClientReplica {
         Ok(())
     }
 
-    /// Returns the refused entries, oldest first.
+    /// Returns the refused entries of all identities of the file, oldest first.
+    /// [`ClientReplica::dead_letters_after`] reads those of a file that may have many.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub fn dead_letters(&self) -> ClientResult<Vec<DeadLetter>> {
+        self.dead_letters_after(None, usize::MAX)
+    }
+
+    /// Returns refused entries after one of a client with a number, at most so many bytes of them,
+    /// but one at least; none at the end.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn dead_letters_after(
+        &self,
+        after: Option<(u32, u64)>,
+        bytes_max: usize,
+    ) -> ClientResult<Vec<DeadLetter>> {
         let snapshot = self.database.store().snapshot();
-        let mut letters = Vec::new();
-        for entry in snapshot.tree(DEAD_LETTERS).range(..)? {
-            let (key, bytes) = entry?;
-            letters.push(DeadLetter::decode(&key, &bytes).ok_or_else(|| self.damaged())?);
+        let after = after.map(|(client, client_seq)| entry_key(client, client_seq));
+        let first = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut letters, mut bytes): (Vec<DeadLetter>, usize) = (Vec::new(), 0);
+        for entry in snapshot.tree(DEAD_LETTERS).range((first, Bound::Unbounded))? {
+            let (key, value) = entry?;
+            bytes += value.len();
+            if !letters.is_empty() && bytes > bytes_max {
+                break;
+            }
+            letters.push(DeadLetter::decode(&key, &value).ok_or_else(|| self.damaged())?);
         }
         Ok(letters)
     }

@@ -5,6 +5,7 @@
 //! objects change in the last one only.
 //!
 //! - SY12 A reset reports one outcome for each operation; applied ones are pending.
+//! - SY25 A reset drops only operations that its backup has.
 //!
 //! Specification: docs/sync.md#client-reset.
 
@@ -59,7 +60,8 @@ pub struct ResetBackup<'b> {
 pub enum ResetMode {
     /// They are written again.
     Recover,
-    /// They are dropped; the backup has them.
+    /// Those that the copy of the file has are dropped. Later ones, which the app wrote during the
+    /// reset, are written again.
     Discard,
 }
 
@@ -97,15 +99,20 @@ impl ClientReplica {
         if attempts >= ATTEMPTS_MAX {
             return Err(ClientError::ResetFailed(start.cause));
         }
-        if let Some(ResetBackup { path, key }) = backup {
-            self.database().store().copy(path, key)?;
+        if let Some(ResetBackup { path, key }) = &backup {
+            self.database().store().copy(path, *key)?;
         }
+        let backed_up = match &held {
+            Some(held) if backup.is_none() => held.backed_up,
+            _ => ClientMeta::of(txn.tables())?.last_client_seq,
+        };
         let ResetStart { cause, client, ident_salt } = *start;
         let state = ResetState {
             cause: cause.code(),
             attempts: attempts + 1,
             client,
             ident_salt,
+            backed_up: fault::client::drop_all(backed_up),
             ..fault::client::attempt_before(held)
         };
         clear_fresh(txn.tables().txn_mut(), &snapshot)?;
@@ -223,6 +230,8 @@ struct Replacement<'t> {
     old: ClientMeta,
     meta: ClientMeta,
     cause: Cause,
+    /// Number of the last own entry that the backup has.
+    backed_up: u64,
     refused: Vec<ReportedRefusal>,
     own: Vec<OwnEntry>,
     states: OldState,
@@ -282,7 +291,8 @@ impl<'t> Replacement<'t> {
         tables.set_author(meta.client);
         restore_local(tables)?;
         let created = CreatedObjects::default();
-        Ok(Self { tables, old, meta, cause, refused, own, states, created, touched })
+        let backed_up = state.backed_up;
+        Ok(Self { tables, old, meta, cause, backed_up, refused, own, states, created, touched })
     }
 
     /// Decides on the client's own entries; returns the report.
@@ -290,9 +300,10 @@ impl<'t> Replacement<'t> {
         let mut report = ResetReport::new(self.cause, self.old.client);
         std::mem::take(&mut self.refused).into_iter().for_each(|entry| report.push_refused(entry));
         for own in std::mem::take(&mut self.own) {
+            let is_later = own.client == self.old.client && own.entry.client_seq > self.backed_up;
             let rewritten = match mode {
-                ResetMode::Recover => self.recover(&own, now)?,
-                ResetMode::Discard => discarded(&own.entry.entry),
+                ResetMode::Discard if !is_later => discarded(&own.entry.entry),
+                ResetMode::Recover | ResetMode::Discard => self.recover(&own, now)?,
             };
             let outcomes = rewritten.ok_or_else(|| self.tables.damaged())?;
             report.push(&own.entry.entry, outcomes).map_err(|_| self.tables.damaged())?;

@@ -5,6 +5,7 @@
 //!   the file has the history.
 //! - SY23 An event names each own entry that is pending no longer.
 //! - SY19 An entry is given to the session only if it is durable.
+//! - SV5 A snapshot fills the disk up to a limit at most.
 //! - SV1 A file whose entries are not those that the server has gets a new identity.
 
 use super::download::{Download, DownloadItem, Merged, Refusal};
@@ -16,9 +17,12 @@ use super::reset::{ResetBackup, ResetMode, ResetProgress, ResetStart};
 use crate::fault;
 use crate::frame::{Code, Identity, Item};
 use crate::reset::{Cause, ResetReport};
-use crate::session::{Apply, ClientInput, ClientOutput, FileState, SnapshotBytes};
+use crate::session::{Apply, ClientInput, ClientOutput, FileState, RejectedEntry, SnapshotBytes};
 use fastness::Key;
 use std::path::PathBuf;
+
+/// Most bytes of a snapshot, unless the app says otherwise.
+pub const SNAPSHOT_BYTES_MAX: u64 = 16 << 30;
 
 /// The file of a session, with the treatment of its resets.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct SessionFile {
     pub backup: Option<PathBuf>,
     /// The key of the file, for that copy.
     pub key: Option<Key>,
+    /// Most bytes of a snapshot. The server says how many it has before the first is stored.
+    pub snapshot_bytes_max: u64,
     /// The chain of own entries, as far as it was compared.
     chain: Option<OwnChain>,
 }
@@ -41,8 +47,8 @@ pub enum FileEvent<'a> {
     Other(ClientOutput<'a>),
     /// A download was applied: own entries got their places in the history, or were refused.
     Merged(Merged),
-    /// An own entry was refused.
-    Refused(u64, Refusal),
+    /// Own entries were refused.
+    Refused(Vec<(u64, Refusal)>),
     /// Own entries were refused, as the history shows.
     Concluded(Vec<u64>),
     /// A reset has ended.
@@ -56,7 +62,8 @@ impl SessionFile {
     /// Makes the file of a session; a reset writes own operations again, and makes no copy.
     #[must_use]
     pub const fn new(replica: ClientReplica) -> Self {
-        Self { replica, mode: ResetMode::Recover, backup: None, key: None, chain: None }
+        let (mode, snapshot_bytes_max) = (ResetMode::Recover, SNAPSHOT_BYTES_MAX);
+        Self { replica, mode, backup: None, key: None, snapshot_bytes_max, chain: None }
     }
 
     /// Returns the replica.
@@ -93,21 +100,15 @@ impl SessionFile {
                 }
             }
             ClientOutput::Apply(apply) => return self.apply(&apply, answer),
-            ClientOutput::Acknowledge { last_client_seq, chain_hash: Some(hash), .. } => {
-                if self.chain_up_to(last_client_seq)? != hash {
-                    answer(ClientInput::Cloned);
+            ClientOutput::Acknowledge { last_client_seq, chain_hash, refused, .. } => {
+                if self.has_entries((last_client_seq, chain_hash), &refused)? {
+                    return self.refuse(&refused);
                 }
+                answer(ClientInput::Cloned);
             }
-            ClientOutput::Acknowledge { chain_hash: None, .. } => {}
             ClientOutput::Answered { last_client_seq, chain_hash } => {
                 let refused = self.conclude(last_client_seq, chain_hash)?;
                 return Ok((!refused.is_empty()).then_some(FileEvent::Concluded(refused)));
-            }
-            ClientOutput::Reject { client_seq, code, operation, .. } => {
-                let refusal = Refusal { code: code.0, operation };
-                if self.replica.refuse(client_seq, refusal)? {
-                    return Ok(Some(FileEvent::Refused(client_seq, refusal)));
-                }
             }
             ClientOutput::Reset(code) => return self.reset(code, answer),
             ClientOutput::NewIdentity => return self.reset(Code::CLONED, answer),
@@ -161,6 +162,36 @@ impl SessionFile {
         }
     }
 
+    /// Tells whether the own entries up to a number are those that the server has answered, as far
+    /// as it has sent their chain hash.
+    fn has_entries(
+        &mut self,
+        (last, hash): (u64, Option<u64>),
+        refused: &[RejectedEntry],
+    ) -> ClientResult<bool> {
+        if fault::planted("NR-80") {
+            self.refuse(refused)?;
+        }
+        match hash {
+            Some(hash) => Ok(self.chain_up_to(last)? == hash),
+            None => Ok(true),
+        }
+    }
+
+    /// Moves refused entries to the dead letters.
+    fn refuse<'a>(&self, refused: &[RejectedEntry]) -> ClientResult<Option<FileEvent<'a>>> {
+        let refusal = |it: &RejectedEntry| {
+            let RejectedEntry { client_seq, code, operation } = *it;
+            (client_seq, Refusal { code: code.0, operation })
+        };
+        let refused: Vec<(u64, Refusal)> = refused.iter().map(refusal).collect();
+        let mut new = Vec::new();
+        for together in refused.chunks(fault::client::at_once(refused.len())) {
+            new.append(&mut self.replica.refuse_all(together)?);
+        }
+        Ok((!new.is_empty()).then_some(FileEvent::Refused(new)))
+    }
+
     /// Moves the pending entries up to a number to the dead letters: the file has the history that
     /// could contain them. If the chain hash is another one, they are not those that were answered.
     /// Returns their numbers.
@@ -202,7 +233,11 @@ impl SessionFile {
         part: &SnapshotBytes<'_>,
         answer: &mut AnswerTo<'_>,
     ) -> ClientResult<Option<FileEvent<'a>>> {
-        let SnapshotBytes { snapshot, epoch, seq, salt, horizon, offset, .. } = *part;
+        let SnapshotBytes { snapshot, epoch, seq, salt, horizon, total, offset, .. } = *part;
+        let bytes_max = fault::client::disk(self.snapshot_bytes_max);
+        if total > bytes_max {
+            return Err(ClientError::SnapshotTooLong { bytes: total, bytes_max });
+        }
         let (bytes, root) = (part.part, part.root);
         let part = SnapshotPart { snapshot, epoch, seq, salt, horizon, offset, bytes, root };
         match self.replica.receive_snapshot(&part) {

@@ -42,6 +42,21 @@ pub(crate) fn without_salt((client, salt): (u32, u64)) -> (u32, u64) {
     if planted("NR-67") { (client, 0) } else { (client, salt) }
 }
 
+/// NR-86: a reset that discards drops also what its backup does not have.
+pub(crate) fn drop_all(backed_up: u64) -> u64 {
+    if planted("NR-86") { u64::MAX } else { backed_up }
+}
+
+/// NR-82: a server may fill the disk.
+pub(crate) fn disk(bytes_max: u64) -> u64 {
+    if planted("NR-82") { u64::MAX } else { bytes_max }
+}
+
+/// NR-81: the refusals of one answer are taken out one after another.
+pub(crate) fn at_once(refusals: usize) -> usize {
+    if planted("NR-81") { 1 } else { refusals.max(1) }
+}
+
 /// SN-16: own entries keep the stamps of their client.
 pub(crate) fn own_stamp(stamp: u64, written: Header) -> u64 {
     if on(Fault::Sn16) { written.stamp } else { stamp }

@@ -20,7 +20,7 @@ mod server;
 
 pub use client::{
     Apply, ClientConnection, ClientConnectionInput, ClientConnectionOutput, ClientInput,
-    ClientOutput, ClientSession, FileState, Report, SnapshotBytes,
+    ClientOutput, ClientSession, FileState, RejectedEntry, Report, SnapshotBytes,
 };
 pub use server::{
     ConnectionTerms, EntryRejection, ServerConnection, ServerConnectionInput,

@@ -6,8 +6,9 @@
 
 use super::histories::{Client, Server};
 use fastness_sync::chain::chain_hash;
-use fastness_sync::client::{Refusal, SessionFile};
-use fastness_sync::session::{ClientInput, ClientOutput};
+use fastness_sync::client::{FileEvent, Refusal, SessionFile};
+use fastness_sync::frame::Code;
+use fastness_sync::session::{ClientInput, ClientOutput, RejectedEntry};
 use fastness_testkit::Counting;
 use std::ops::Range;
 use std::sync::Arc;
@@ -87,7 +88,17 @@ fn refuse(count: u32) -> [u64; 3] {
     let [_, _, written, _] = vfs.of(|| {
         numbers.for_each(|number| assert!(replica.refuse(number, refusal).unwrap()));
     });
-    assert_eq!(replica.dead_letters().unwrap().len(), count as usize);
+    let all = replica.dead_letters().unwrap();
+    assert_eq!(all.len(), count as usize);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let letters = replica.dead_letters_after(after, 8 * NAME_BYTES).unwrap();
+        assert!(letters.len() < 8, "so many bytes at a time");
+        let Some(last) = letters.last() else { break };
+        after = Some((last.client, last.client_seq));
+        paged.extend(letters);
+    }
+    assert_eq!(paged, all);
     write(&client, count..2 * count, NAME_BYTES);
     let mut file = SessionFile::new(replica.clone());
     let mut hash = replica.meta().unwrap().chain_hash;
@@ -95,7 +106,9 @@ fn refuse(count: u32) -> [u64; 3] {
     let mut pages = entries.iter().map(|(number, entry)| {
         hash = chain_hash(hash, entry);
         let (last_client_seq, chain_hash) = (*number, Some(hash));
-        let output = ClientOutput::Acknowledge { last_client_seq, durable_seq: 0, chain_hash };
+        let (durable_seq, refused) = (0, Vec::new());
+        let output =
+            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused };
         vfs.pages_of(|| {
             let answer = &mut |input: ClientInput<'_>| panic!("SV1: {input:?}");
             assert!(file.perform(output, answer).unwrap().is_none());
@@ -103,6 +116,46 @@ fn refuse(count: u32) -> [u64; 3] {
     });
     let first = pages.next().unwrap();
     [written / u64::from(count), first, pages.sum::<u64>() * 100 / u64::from(count)]
+}
+
+/// Refuses pending entries of one object, by one answer; returns the pages read for each.
+fn refuse_of_one_object(count: u32) -> u64 {
+    let vfs = Counting::default();
+    let client = client(&vfs);
+    let replica = &client.replica;
+    // The class is in the history.
+    let mut server = Server::new();
+    let classes = replica.upload_after(0, usize::MAX).unwrap().entries;
+    classes.iter().for_each(|(_, entry)| server.submit(1, entry));
+    server.download(1, &client, AT_ONCE);
+    let first = replica.meta().unwrap().answered + 1;
+    for number in 0..count {
+        let mut txn = replica.database().write().unwrap();
+        let (node, _) = txn.get_or_create("Node", 1).unwrap();
+        txn.set(&node, "name", &*format!("{number:01400}")).unwrap();
+        txn.commit().unwrap();
+    }
+    let last_client_seq = replica.meta().unwrap().last_client_seq;
+    let entry = |client_seq| RejectedEntry { client_seq, code: Code(231), operation: None };
+    let refused: Vec<RejectedEntry> = (first..=last_client_seq).map(entry).collect();
+    assert_eq!(refused.len(), count as usize);
+    let (durable_seq, chain_hash) = (0, None);
+    let output = ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused };
+    let mut file = SessionFile::new(replica.clone());
+    let pages = vfs.pages_of(|| {
+        let answer = &mut |input: ClientInput<'_>| panic!("SV1: {input:?}");
+        let event = file.perform(output, answer).unwrap();
+        let Some(FileEvent::Refused(named)) = event else { panic!("SY23: {event:?}") };
+        assert_eq!(named.len(), count as usize, "SY23");
+    });
+    assert_eq!(replica.first_pending(), Ok(None));
+    pages / u64::from(count)
+}
+
+#[test]
+fn refusals_of_one_answer_undo_pending_entries_once() {
+    let pages = [300, 1200].map(refuse_of_one_object);
+    assert!(pages.iter().all(|pages| *pages < 10), "SY24: {pages:?} for each");
 }
 
 #[test]

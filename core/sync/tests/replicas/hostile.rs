@@ -6,11 +6,13 @@ use fastness::VALUE_BYTES_MAX;
 use fastness_sync::chain::{FIRST_SALT, salt, stream_hash};
 use fastness_sync::client::{
     BadDownload, ClientError, ClientResult, Download, DownloadItem, ResetMode, ResetStart,
-    SnapshotPart,
+    SessionFile, SnapshotPart,
 };
 use fastness_sync::clock::STAMP_MAX;
 use fastness_sync::entry::{self, Operations};
+use fastness_sync::frame::Code;
 use fastness_sync::reset::Cause;
+use fastness_sync::session::{ClientInput, ClientOutput, SnapshotBytes};
 
 const BAD_SNAPSHOT: ClientError = ClientError::Download(BadDownload::Snapshot);
 
@@ -140,6 +142,40 @@ fn objects_that_cannot_be_read_are_no_snapshot() {
         }
         write(&client, 2);
     }
+}
+
+#[test]
+fn a_snapshot_beyond_the_limit_is_not_stored() {
+    let client = client(true);
+    let mut file = SessionFile::new(client.replica.clone());
+    file.snapshot_bytes_max = 1000;
+    let answer = &mut |_: ClientInput<'_>| {};
+    file.perform(ClientOutput::Reset(Code::EXPIRED), answer).unwrap();
+    let part = |total| {
+        let (snapshot, epoch, seq, salt, horizon) = (1, 1, 5, 0, 0);
+        let (offset, part, root) = (0, &[1; 10][..], None);
+        ClientOutput::Snapshot(SnapshotBytes {
+            snapshot,
+            epoch,
+            seq,
+            salt,
+            horizon,
+            total,
+            offset,
+            part,
+            root,
+        })
+    };
+    let refused = file.perform(part(1001), answer).map(drop);
+    let (bytes, bytes_max) = (1001, 1000);
+    assert_eq!(refused, Err(ClientError::SnapshotTooLong { bytes, bytes_max }), "SV5");
+    let stored = client.replica.reset_in_progress().unwrap().unwrap();
+    assert_eq!((stored.snapshot, stored.offset), (0, 0), "SV5");
+    file.perform(part(1000), answer).unwrap();
+    let stored = client.replica.reset_in_progress().unwrap().unwrap();
+    assert_eq!((stored.snapshot, stored.offset), (1, 10));
+    write(&client, 2);
+    assert_eq!(count(&client), 2);
 }
 
 #[test]

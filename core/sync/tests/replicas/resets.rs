@@ -9,9 +9,9 @@
 
 use super::sessions::{START, SyncedPeer, SyncedWorld};
 use fastness::StoreOptions;
-use fastness::object::{ListMut, Value};
+use fastness::object::{Database, DatabaseOptions, ListMut, Value};
 use fastness::vfs::MemoryVfs;
-use fastness_sync::client::{ClientError, Refusal, ResetStart};
+use fastness_sync::client::{ClientError, Refusal, ResetMode, ResetStart};
 use fastness_sync::frame::Code;
 use fastness_sync::reset::{Cause, ReportedRefusal};
 use fastness_sync::server::{
@@ -110,6 +110,65 @@ fn keep(between: &dyn Fn(&ServerReplica), cause: Cause) {
     assert_eq!(reports[0].cause, cause);
     let operations: usize = reports.iter().map(|report| report.operations().count()).sum();
     assert_eq!(operations, 4, "SY12: one outcome for each pending operation");
+}
+
+/// In mode Discard, the app writes on while the snapshot arrives, after the backup was made.
+#[test]
+fn a_reset_drops_only_what_its_backup_has() {
+    let options = in_memory();
+    let mut world = SyncedWorld::of_one(&options);
+    world.write(0, 1);
+    world.drain("before");
+    world.cut(0);
+    world.write(0, 2);
+    world.peers[0].file.mode = ResetMode::Discard;
+    world.peers[0].file.backup = Some("backup".into());
+    world.replica.begin_epoch(9).unwrap();
+    let now = world.now;
+    world.peers[0].connect(now);
+    let has_begun =
+        |world: &SyncedWorld| world.peers[0].file.replica().reset_in_progress().unwrap().is_some();
+    while !has_begun(&world) {
+        world.step(0);
+    }
+    world.write(0, 3);
+    assert!(has_begun(&world), "the snapshot is on its way");
+    world.drain("after");
+    world.compare("after");
+    assert_eq!(sees(&world.peers[0], &[1, 2, 3]), [true, false, true], "SY25");
+    let counts: Vec<u64> = world.peers[0].reports[0].counts().values().copied().collect();
+    assert_eq!(counts.iter().sum::<u64>(), 2, "SY12");
+    let backup = Database::from_store(options.open("backup").unwrap(), &DatabaseOptions::dynamic());
+    let snapshot = backup.unwrap().snapshot().unwrap();
+    let nodes = snapshot.view().objects("Node").unwrap();
+    let kept = [1, 2, 3].map(|key| nodes.get(key).unwrap().is_some());
+    assert_eq!(kept, [true, true, false], "SY25");
+}
+
+/// The first copy writes an entry that the server refuses; the second one has another entry of that
+/// number.
+#[test]
+fn a_copy_keeps_an_entry_whose_number_was_refused_to_another() {
+    let options = in_memory();
+    let mut world = SyncedWorld::of_one(&options);
+    world.write(0, 1);
+    world.drain("before the copy");
+    world.cut(0);
+    world.peers[0].file.replica().database().store().copy("second", None).unwrap();
+    let copy = options.open("second").unwrap();
+    world.write(0, 11);
+    world.access = Access::Read;
+    world.drain("the first copy");
+    let client = world.peers[0].file.replica().meta().unwrap().client;
+    assert_eq!(world.replica.dead_letters(client, 0).unwrap().len(), 1, "it is repeated");
+    world.access = Access::Write;
+    world.peers.push(SyncedPeer::of_file(copy, (START, 2)));
+    world.write(1, 21);
+    world.drain("both copies");
+    world.compare("both copies");
+    assert_eq!(sees(&world.peers[1], &[1, 11, 21]), [true, false, true], "SV1");
+    assert_eq!(world.peers[1].refused, 0, "SY23");
+    assert_eq!(world.peers[1].file.replica().dead_letters(), Ok(vec![]), "SV1");
 }
 
 /// Two copies have one pending entry, which the server refuses. It drops the refusal when the first

@@ -60,8 +60,8 @@ fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
             ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max }
         }
         ClientOutput::StoreIdentity(identity) => ClientOutput::StoreIdentity(identity),
-        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
-            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
+        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused } => {
+            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused }
         }
         ClientOutput::Answered { last_client_seq, chain_hash } => {
             ClientOutput::Answered { last_client_seq, chain_hash }
@@ -70,9 +70,6 @@ fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,
         ClientOutput::DownloadComplete { number } => ClientOutput::DownloadComplete { number },
         ClientOutput::Report(report) => ClientOutput::Report(report),
-        ClientOutput::Reject { client_seq, code, operation, reason } => {
-            ClientOutput::Reject { client_seq, code, operation, reason }
-        }
         ClientOutput::Apply(_) | ClientOutput::Snapshot(_) => panic!("{output:?}"),
     }
 }
@@ -144,7 +141,7 @@ impl SyncedPeer {
                 later.extend(outputs.into_iter().map(detached));
             }
             Some(FileEvent::Reset(report)) => self.reports.push(report),
-            Some(FileEvent::Refused(..)) => self.refused += 1,
+            Some(FileEvent::Refused(refused)) => self.refused += refused.len() as u64,
             Some(FileEvent::Concluded(refused)) => self.refused += refused.len() as u64,
             Some(FileEvent::Merged(merged)) => self.refused += merged.refused.len() as u64,
             Some(FileEvent::Other(_)) | None => {}

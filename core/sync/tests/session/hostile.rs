@@ -1,7 +1,7 @@
 //! A server that breaks the protocol, or breaks off, again and again: the machines of a client.
 
 use super::machines::{Connection, RESUMED, STATE, Session, accepted, encode, failed, welcome};
-use fastness_sync::frame::{Ack, Code, Message, Reject};
+use fastness_sync::frame::{Ack, Code, Message, Reject, SnapshotPart};
 use fastness_sync::session::{ClientConnectionInput, ClientInput, ClientOutput, FileState};
 
 /// Connects at the deadline, up to the acceptance of the token; returns the time.
@@ -67,6 +67,57 @@ fn a_refusal_of_an_entry_that_was_never_sent_ends_the_session() {
         Message::Reject(Reject { client_seq, code: Code::BAD_ENTRY, operation: 0, reason: "" })
     };
     assert_eq!(session.receive(2000, reject(5)), ["Report", "Send 18"], "SY4");
+}
+
+#[test]
+fn an_app_shortens_the_wait_after_an_error() {
+    let mut session = Session::live();
+    assert!(session.names(1000, ClientInput::Reconnect).is_empty(), "nothing waits");
+    assert_eq!(session.receive(1000, failed(Code(205), 0)), ["Report"]);
+    assert!(session.0.deadline() > Some(200_000));
+    assert_eq!(session.names(2000, ClientInput::Reconnect), ["WantNumber"], "CS1");
+    session.names(2000, ClientInput::Offline);
+    assert!(session.names(2000, ClientInput::Reconnect).is_empty(), "there is no connection");
+}
+
+#[test]
+fn a_part_of_a_snapshot_without_bytes_ends_the_session() {
+    let mut session = Session::live();
+    assert_eq!(session.receive(1000, failed(Code::DIVERGED, 0)), ["Reset 211"]);
+    let fetch = ClientInput::FetchSnapshot { snapshot: 0, offset: 0 };
+    assert_eq!(session.names(1000, fetch), ["WantNumber"]);
+    session.resume(1000, 2, STATE);
+    let Message::SnapshotPart(part) = super::machines::snapshot() else { panic!("no part") };
+    let empty = SnapshotPart { total: 9, offset: 0, part: &[], root: None, ..part };
+    let outputs = session.receive(1000, Message::SnapshotPart(empty));
+    assert_eq!(outputs, ["Report", "Send 18"], "FR5");
+}
+
+/// REJECTs name entries that are sent and not answered, in order, and are taken with their answer.
+#[test]
+fn refusals_come_in_order_and_once() {
+    let reject = |client_seq| {
+        Message::Reject(Reject { client_seq, code: Code::BAD_ENTRY, operation: 0, reason: "" })
+    };
+    let live = || {
+        let mut session = Session::live();
+        session.names(1000, ClientInput::Offline);
+        session.names(1000, ClientInput::Online { window_bytes: 1 << 20 });
+        session.resume(1000, 2, FileState { durable_client_seq: 9, ..STATE });
+        session
+    };
+    let last = RESUMED.last_client_seq;
+    // Before RESUMED: those that it answers.
+    let mut session = live();
+    assert_eq!(session.receive(2000, reject(STATE.last_client_seq)), ["Report", "Send 18"]);
+    let mut session = live();
+    assert!(session.receive(2000, reject(10)).is_empty(), "a copy of the file wrote it");
+    assert!(session.receive(2000, reject(last + 1)).is_empty());
+    assert_eq!(session.receive(2000, reject(last + 1)), ["Report", "Send 18"], "once");
+    // Afterwards: those of entries that are sent.
+    let mut session = live();
+    session.receive(2000, Message::Resumed(RESUMED));
+    assert_eq!(session.receive(2000, reject(last)), ["Report", "Send 18"], "it has an answer");
 }
 
 #[test]

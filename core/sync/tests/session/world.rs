@@ -388,9 +388,10 @@ impl World {
                 let ticket = apply.ticket;
                 self.later(peer, "file", reply(ClientInput::Applied { ticket, oldest_base }));
             }
-            ClientOutput::Acknowledge { last_client_seq, chain_hash, .. } => {
+            ClientOutput::Acknowledge { last_client_seq, chain_hash, refused, .. } => {
                 let is_ordered = self.is_ordered();
                 let file = &mut self.peers[peer].file;
+                refused.iter().for_each(|entry| file.reject(entry.client_seq));
                 if !file.acknowledge(last_client_seq, chain_hash, is_ordered) {
                     self.client(peer, ClientInput::Cloned);
                 }
@@ -398,7 +399,6 @@ impl World {
             ClientOutput::Answered { last_client_seq, .. } => {
                 self.peers[peer].file.conclude(last_client_seq);
             }
-            ClientOutput::Reject { client_seq, .. } => self.peers[peer].file.reject(client_seq),
             ClientOutput::Reset(code) => {
                 self.peers[peer].resets.push(code);
                 self.peers[peer].file.start_again();

@@ -5,7 +5,7 @@
 
 use super::oracle::{ClientKey, Oracle, Submitted, identity, violation};
 use crate::check::definition::Violation;
-use crate::check::promises::SY4;
+use crate::check::promises::{SV1, SY4};
 use fastness_models::merge::server::{Answer as ModelAnswer, Refusal as ModelRefusal, Server};
 use fastness_models::merge::{PENDING, SyncEntry};
 use fastness_sync::client::{DeadLetter, Refusal};
@@ -72,8 +72,16 @@ impl Oracle {
         let model = self.clients.get_mut(&client).expect("the client exists");
         model.refused.insert(number);
         let epoch = model.epoch;
-        match self.history_of(epoch).letters.get(&(identity(client), number)) {
-            Some(_) => Ok(()),
+        let written = model.written.get(&number).map(|written| written.entry.clone());
+        let parts = |entry: &SyncEntry| (entry.stamp, entry.operations.clone());
+        match self.history_of(epoch).refused.get(&(identity(client), number)) {
+            // A copy of the file may have written the entry that was refused.
+            Some(refused) if written.is_none_or(|it| parts(&it) == parts(refused)) => Ok(()),
+            Some(_) => {
+                let text =
+                    format!("entry {number} of {client} counts as refused, as one of a copy");
+                violation(SV1.id, text)
+            }
             None => violation(SY4.id, format!("entry {number} of {client} was not refused")),
         }
     }

@@ -138,6 +138,9 @@ pub enum ClientInput<'a> {
         /// Number of the app's choice.
         number: u64,
     },
+    /// The network is up, or has changed, or the app has mended the cause of an error: a session
+    /// that waits binds at once.
+    Reconnect,
     /// A reset or a new identity, which an output asked for, is complete.
     Recovered,
     /// A part of a snapshot is wanted during a reset.
@@ -178,7 +181,7 @@ pub enum ClientOutput<'a> {
     StoreIdentity(Identity),
     /// Apply entries of the history.
     Apply(Apply<'a>),
-    /// The server has the own entries up to this one.
+    /// The server has answered the own entries up to this one.
     Acknowledge {
         /// Number of the last one.
         last_client_seq: u64,
@@ -186,6 +189,9 @@ pub enum ClientOutput<'a> {
         durable_seq: u64,
         /// Chain hash of the entries, if the server sent it: compare, [`ClientInput::Cloned`].
         chain_hash: Option<u64>,
+        /// Those of the entries that the server refused, in order: store them as dead letters,
+        /// unless the chain hash is another one.
+        refused: Vec<RejectedEntry>,
     },
     /// The file has the history that the server had when the session resumed. Own entries up to
     /// this one that are pending still were refused, if the chain hash is that of the file.
@@ -194,17 +200,6 @@ pub enum ClientOutput<'a> {
         last_client_seq: u64,
         /// Chain hash of the entries up to it.
         chain_hash: u64,
-    },
-    /// The server refused an own entry: store it as a dead letter.
-    Reject {
-        /// Number of the entry.
-        client_seq: u64,
-        /// Reason.
-        code: Code,
-        /// Index of the operation, if it is one.
-        operation: Option<u32>,
-        /// Reason for people.
-        reason: String,
     },
     /// Perform a client reset, then [`ClientInput::Recovered`].
     Reset(Code),
@@ -219,6 +214,17 @@ pub enum ClientOutput<'a> {
     },
     /// An error for the app or the log.
     Report(Report),
+}
+
+/// An own entry that the server refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RejectedEntry {
+    /// Number of the entry.
+    pub client_seq: u64,
+    /// Reason.
+    pub code: Code,
+    /// Index of the operation, if it is one.
+    pub operation: Option<u32>,
 }
 
 /// Entries of the history to apply.

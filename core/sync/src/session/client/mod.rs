@@ -1,5 +1,6 @@
 //! The session of a client: one client file and one database of a server, over a connection.
 //!
+//! - SV1 No entry is taken out for the refusal of one that a copy of the file wrote.
 //! - SY8 A download that the file has is ignored, and one that does not follow is refused.
 //! - SY17 A server that owes an answer for a minute is asked again. A refusal that another copy of
 //!   the file learned of is concluded from the history.
@@ -9,13 +10,14 @@ mod connection;
 mod download;
 mod io;
 mod receive;
+mod rejected;
 mod transfer;
 mod upload;
 
 pub use connection::ClientConnection;
 pub use io::{
     Apply, ClientConnectionInput, ClientConnectionOutput, ClientInput, ClientOutput, FileState,
-    Report, SnapshotBytes,
+    RejectedEntry, Report, SnapshotBytes,
 };
 
 use super::backoff::Backoff;
@@ -55,6 +57,8 @@ pub struct ClientSession {
     download: DownloadProgress,
     /// Entries that the server had answered when the session resumed, until their answers are here.
     answered: Option<AnsweredEntries>,
+    /// Refusals that wait for the answer that they belong to.
+    rejected: Vec<RejectedEntry>,
     /// Numbers that the app waits for.
     marks: Vec<WantedMark>,
     /// Downloads in a row that could not be used.
@@ -124,6 +128,7 @@ impl ClientSession {
             upload: UploadWindow::default(),
             download: DownloadProgress::default(),
             answered: None,
+            rejected: Vec::new(),
             marks: Vec::new(),
             bad_downloads: 0,
             snapshot: None,
@@ -203,6 +208,7 @@ impl ClientSession {
                 }
             }
             ClientInput::WantDownloadCompletion { number } => self.want_mark(number, out),
+            ClientInput::Reconnect => self.reconnect(out),
             ClientInput::Recovered => self.recovered(now_ms, out),
             ClientInput::FetchSnapshot { snapshot, offset } => {
                 self.fetch(now_ms, snapshot, offset, out);
@@ -246,6 +252,18 @@ impl ClientSession {
         }
     }
 
+    /// Binds at once, if a delay is all that the session waits for.
+    fn reconnect(&mut self, out: &mut Outputs<'_>) {
+        if !matches!(self.phase, ClientPhase::Waiting { .. }) || fault::planted("NR-84") {
+            return;
+        }
+        self.backoff.reset();
+        self.phase = ClientPhase::Idle;
+        if self.may_bind() {
+            self.bind(out);
+        }
+    }
+
     /// Waits for the next delay, or longer.
     fn wait(&mut self, now_ms: u64, delay_ms_min: u64) {
         let has_settled = now_ms >= self.live_ms.saturating_add(SETTLED_MS);
@@ -268,6 +286,7 @@ impl ClientSession {
     fn leave(&mut self) {
         (self.number, self.is_bound, self.is_part_owed) = (0, false, false);
         self.answered = None;
+        self.rejected.clear();
         self.phase = ClientPhase::Idle;
         for mark in &mut self.marks {
             (mark.is_sent, mark.after) = (false, None);

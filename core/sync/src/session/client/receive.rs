@@ -5,7 +5,7 @@ use super::io::{Apply, ClientOutput, Report, SnapshotBytes};
 use super::{AnsweredEntries, ClientPhase, ClientSession, Outputs};
 use crate::fault;
 use crate::frame::{
-    Ack, Action, Code, Download, Empty, Failed, Message, Packet, Reject, Resumed, SnapshotPart,
+    Ack, Action, Code, Download, Empty, Failed, Message, Packet, Resumed, SnapshotPart,
 };
 
 impl ClientSession {
@@ -37,11 +37,10 @@ impl ClientSession {
             (ClientPhase::Resuming, Message::Resumed(resumed)) => {
                 self.resumed(now_ms, &resumed, out);
             }
-            (ClientPhase::Live, Message::Reject(reject)) if !self.is_sent(reject.client_seq) => {
-                self.violated(now_ms, Code::BAD_ORDER, out);
-            }
             (ClientPhase::Resuming | ClientPhase::Live, Message::Reject(reject)) => {
-                reject_entry(&reject, out);
+                if !self.reject(&reject) {
+                    self.violated(now_ms, Code::BAD_ORDER, out);
+                }
             }
             (ClientPhase::Live, Message::Ack(ack)) => self.acknowledged(now_ms, &ack, out),
             (ClientPhase::Live, Message::Download(download)) => {
@@ -81,10 +80,13 @@ impl ClientSession {
         self.download.resume(self.state.cursor, self.state.oldest_base);
         self.upload.resume(resumed.last_client_seq, self.state.durable_client_seq);
         let Resumed { last_client_seq, chain_hash, durable_seq, head, .. } = *resumed;
+        let refused = self.take_rejected(last_client_seq);
+        self.rejected.clear();
         out.push(ClientOutput::Acknowledge {
             last_client_seq,
             durable_seq,
             chain_hash: Some(chain_hash),
+            refused,
         });
         let is_new = last_client_seq > self.state.last_client_seq;
         self.answered = is_new.then_some(AnsweredEntries { last_client_seq, chain_hash, head });
@@ -144,9 +146,11 @@ impl ClientSession {
         let Some((snapshot, offset)) = self.snapshot.filter(|_| self.is_part_owed) else {
             return self.violated(now_ms, Code::BAD_ORDER, out);
         };
+        // A part without bytes would be asked for again and again.
+        let is_empty = of.part.is_empty() && of.root.is_none() && !fault::planted("NR-83");
         let is_next = of.snapshot == snapshot && of.offset == offset;
         let is_other = of.snapshot != snapshot && of.offset == 0;
-        if !is_next && !is_other {
+        if is_empty || !(is_next || is_other) {
             return self.violated(now_ms, Code::BAD_ORDER, out);
         }
         self.is_part_owed = false;
@@ -160,11 +164,6 @@ impl ClientSession {
         out.push(ClientOutput::Snapshot(bytes));
     }
 
-    /// Tells whether an own entry has left the device under this binding or an earlier one.
-    fn is_sent(&self, client_seq: u64) -> bool {
-        client_seq <= self.upload.sent() || fault::planted("NR-73")
-    }
-
     pub(super) fn acknowledged(&mut self, now_ms: u64, ack: &Ack, out: &mut Outputs<'_>) {
         let before = self.upload.acknowledged();
         if !self.upload.acknowledge(ack.last_client_seq) {
@@ -173,10 +172,12 @@ impl ClientSession {
         if self.upload.acknowledged() > before {
             self.backoff.reset();
         }
+        let last_client_seq = self.upload.acknowledged();
         out.push(ClientOutput::Acknowledge {
-            last_client_seq: self.upload.acknowledged(),
+            last_client_seq,
             durable_seq: ack.durable_seq,
             chain_hash: None,
+            refused: self.take_rejected(last_client_seq),
         });
         self.read_pending(out);
         self.report(now_ms, out);
@@ -232,13 +233,4 @@ impl ClientSession {
         }
         self.complete_marks(out);
     }
-}
-
-fn reject_entry(reject: &Reject<'_>, out: &mut Outputs<'_>) {
-    out.push(ClientOutput::Reject {
-        client_seq: reject.client_seq,
-        code: reject.code,
-        operation: reject.operation.checked_sub(1),
-        reason: reject.reason.to_owned(),
-    });
 }

@@ -277,7 +277,9 @@ fn kept(event: Option<FileEvent<'_>>) -> KeptEvent {
         Some(FileEvent::Other(ClientOutput::WantNumber)) => KeptEvent::WantNumber,
         Some(FileEvent::Other(ClientOutput::Report(report))) => KeptEvent::Report(report),
         Some(FileEvent::Merged(merged)) => KeptEvent::Ended(named(&merged)),
-        Some(FileEvent::Refused(number, _)) => KeptEvent::Ended(vec![number]),
+        Some(FileEvent::Refused(refused)) => {
+            KeptEvent::Ended(refused.into_iter().map(|(number, _)| number).collect())
+        }
         Some(FileEvent::Concluded(numbers)) => KeptEvent::Ended(numbers),
         _ => KeptEvent::None,
     }
@@ -285,10 +287,11 @@ fn kept(event: Option<FileEvent<'_>>) -> KeptEvent {
 
 /// Tells whether an output may end the waiting of own entries.
 const fn ends_entries(output: &ClientOutput<'_>) -> bool {
-    matches!(
-        output,
-        ClientOutput::Apply(_) | ClientOutput::Reject { .. } | ClientOutput::Answered { .. }
-    )
+    match output {
+        ClientOutput::Apply(_) | ClientOutput::Answered { .. } => true,
+        ClientOutput::Acknowledge { refused, .. } => !refused.is_empty(),
+        _ => false,
+    }
 }
 
 /// Tells whether an output changes the file.
@@ -308,7 +311,9 @@ const fn mark_of(output: &ClientOutput<'_>) -> Option<&'static str> {
     Some(match output {
         ClientOutput::StoreIdentity(_) => "a client got an identity",
         ClientOutput::Apply(_) => "a client applied a download",
-        ClientOutput::Reject { .. } => "a client learned of a refusal",
+        ClientOutput::Acknowledge { refused, .. } if !refused.is_empty() => {
+            "a client learned of a refusal"
+        }
         ClientOutput::Reset(_) => "a client began to reset",
         ClientOutput::NewIdentity => "a copied file gave up its identity",
         ClientOutput::Snapshot(_) => "a client received a part of a snapshot",
@@ -345,8 +350,8 @@ fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
             ClientOutput::ReadPending { ticket, from_client_seq, to_client_seq, bytes_max }
         }
         ClientOutput::StoreIdentity(identity) => ClientOutput::StoreIdentity(identity),
-        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash } => {
-            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash }
+        ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused } => {
+            ClientOutput::Acknowledge { last_client_seq, durable_seq, chain_hash, refused }
         }
         ClientOutput::Answered { last_client_seq, chain_hash } => {
             ClientOutput::Answered { last_client_seq, chain_hash }
@@ -355,9 +360,6 @@ fn detached(output: ClientOutput<'_>) -> ClientOutput<'static> {
         ClientOutput::NewIdentity => ClientOutput::NewIdentity,
         ClientOutput::DownloadComplete { number } => ClientOutput::DownloadComplete { number },
         ClientOutput::Report(report) => ClientOutput::Report(report),
-        ClientOutput::Reject { client_seq, code, operation, reason } => {
-            ClientOutput::Reject { client_seq, code, operation, reason }
-        }
         ClientOutput::Apply(_) | ClientOutput::Snapshot(_) => {
             unreachable!("FR4: an answer leads to {output:?}")
         }
