@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Time limit for the reduction of the only finding of a fast run.
+const FAST_SHRINK: Duration = Duration::from_secs(1);
 
 /// The settings of a campaign.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct Campaign {
     pub out: PathBuf,
     /// The shard of the plans to run.
     pub shard: Shard,
+    /// Whether the first finding ends the run; it is not reduced for long.
+    pub fail_fast: bool,
 }
 
 /// The result of a campaign.
@@ -72,7 +76,11 @@ impl Campaign {
         let canary = drill.run(stop)?;
         events.add("canary", json!({ "caught": canary.caught, "twins": canary.twins }))?;
         let seconds = if canary.caught { self.seconds } else { 0 };
-        let limits = Limits { plans: self.plans, ..Limits::seconds(seconds) };
+        let mut limits = Limits { plans: self.plans, ..Limits::seconds(seconds) };
+        match self.fail_fast {
+            true => (limits.stop_at_first, limits.shrink) = (true, FAST_SHRINK),
+            false => limits.grace = limits.run / 2,
+        }
         let outcome =
             self.run_engine(&EngineControl { stop, limits }, &mut progress, &mut events)?;
         progress.end();

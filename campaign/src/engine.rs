@@ -193,13 +193,22 @@ impl Shared {
     }
 
     fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
-            || self.stop.load(Ordering::Relaxed)
-            || self.left() == Duration::ZERO
+        let is_ended = self.over.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
+        is_ended || (self.left() == Duration::ZERO && !self.is_in_grace())
+    }
+
+    /// Whether the time is over and marks are still missing.
+    fn is_in_grace(&self) -> bool {
+        let Limits { run, grace, .. } = self.engine.limits;
+        self.start.elapsed() < run + grace && lock(&self.scheduler).has_unsaturated()
     }
 
     fn next_batch(&self) -> Option<Batch> {
-        if self.is_over() { None } else { lock(&self.scheduler).take() }
+        match (self.is_over(), self.left() == Duration::ZERO) {
+            (true, _) => None,
+            (false, true) => lock(&self.scheduler).take_unsaturated(),
+            (false, false) => lock(&self.scheduler).take(),
+        }
     }
 
     fn work(&self, batch: &Batch, slot: &WorkerSlot, sender: &Sender<Finding>) {

@@ -25,6 +25,7 @@ pub mod history;
 pub mod limits;
 pub mod list;
 pub mod merge;
+pub mod mutants;
 pub mod night;
 pub mod planfile;
 pub mod plans;

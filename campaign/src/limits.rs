@@ -5,8 +5,10 @@ use std::time::Duration;
 /// Stop conditions.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// No plan starts after this time.
+    /// No plan starts after this time, unless marks were never hit.
     pub run: Duration,
+    /// Further time, only for pairs with marks that were never hit.
+    pub grace: Duration,
     /// Plans of each check and twin, over all shards; `None` for no limit.
     pub plans: Option<u64>,
     /// A plan that runs longer counts as hanging.
@@ -23,6 +25,7 @@ impl Limits {
     pub fn seconds(seconds: u64) -> Self {
         Self {
             run: Duration::from_secs(seconds),
+            grace: Duration::ZERO,
             plans: None,
             hang: Duration::from_secs(60),
             shrink: Duration::from_secs(15),

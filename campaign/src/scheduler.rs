@@ -2,7 +2,8 @@
 //!
 //! - CA3 Each plan number of a pair is scheduled once, in order, for any timing.
 //! - CA18 With a limit of plans, each shard runs those of its numbers that are below the limit.
-//! - CA12 A pair with marks that no plan has hit yet gets a multiple of the time of the others.
+//! - CA12 A pair with marks that no plan has hit yet gets a multiple of the time of the others, and
+//!   when the time of a campaign is over, up to half as much again.
 //!
 //! Plans are scheduled in batches of about [`BATCH`], which keeps the lock uncontended.
 
@@ -50,9 +51,27 @@ impl Scheduler {
         Self { plans_max: plans_max.unwrap_or(u64::MAX), ..self }
     }
 
+    /// Takes the next batch of any pair.
     pub(crate) fn take(&mut self) -> Option<Batch> {
+        self.take_of(|_| true)
+    }
+
+    /// Takes the next batch of a pair with marks that were not hit.
+    pub(crate) fn take_unsaturated(&mut self) -> Option<Batch> {
+        self.take_of(|queue| !queue.is_saturated)
+    }
+
+    /// Tells whether a pair has marks that were not hit.
+    pub(crate) fn has_unsaturated(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.is_saturated)
+    }
+
+    fn take_of(&mut self, is_chosen: impl Fn(&PairQueue) -> bool) -> Option<Batch> {
         let (shard, plans_max) = (self.shard, self.plans_max);
-        let is_open = |index: &usize| shard.number(self.queues[*index].next_number) < plans_max;
+        let is_open = |index: &usize| {
+            let queue = &self.queues[*index];
+            is_chosen(queue) && shard.number(queue.next_number) < plans_max
+        };
         let open = (0..self.queues.len()).filter(is_open);
         let pair_index = open.min_by_key(|&index| self.queues[index].share())?;
         let queue = &mut self.queues[pair_index];
@@ -161,8 +180,11 @@ mod tests {
         }
         let ratio = spent[0].as_secs_f64() / spent[1].as_secs_f64();
         assert!((7.5..8.5).contains(&ratio), "{spent:?}");
+        assert!(scheduler.has_unsaturated());
+        assert_eq!(scheduler.take_unsaturated().map(|batch| batch.pair_index), Some(0));
         // Then the others catch up.
         scheduler.set_saturated(0);
+        assert!(!scheduler.has_unsaturated() && scheduler.take_unsaturated().is_none());
         for _ in 0..1000 {
             let batch = scheduler.take().unwrap();
             assert_ne!(batch.pair_index, 0);

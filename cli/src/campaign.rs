@@ -4,6 +4,7 @@ use crate::corpus::{self, CorpusArgs};
 use crate::failure::{Failure, PROBLEM};
 use crate::foreign::{self, ForeignArgs};
 use crate::long_run::{DAY, MINUTE, core_count, current_folder, stop_on_interrupt};
+use crate::mutants::{self, MutantArgs};
 use clap::Subcommand;
 use fastness_campaign::changed::{Changed, ChangedResult};
 use fastness_campaign::night::{self, NightResult, Nightly, Part};
@@ -48,6 +49,9 @@ pub(crate) struct CampaignArgs {
     /// Run only shard i of n: the plans whose number is i modulo n.
     #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
     pub(crate) shard: Shard,
+    /// End at the first finding.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +82,8 @@ pub(crate) enum CampaignCommand {
     Corpus(CorpusArgs),
     /// Attack a store of others in one of its versions, with our plans and our model.
     Foreign(ForeignArgs),
+    /// Change the core a little, one change at a time, and see which changes the checks notice.
+    Mutants(MutantArgs),
     /// Merge the shards of a campaign or of a night into one summary and one report.
     Merge {
         /// The output folders of the shards.
@@ -226,6 +232,7 @@ pub(crate) fn run(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure
         Some(CampaignCommand::Nightly(args)) => nightly(args, out),
         Some(CampaignCommand::Corpus(args)) => corpus::run(args, out),
         Some(CampaignCommand::Foreign(args)) => foreign::run(args, out),
+        Some(CampaignCommand::Mutants(args)) => mutants::run(args, out),
         Some(CampaignCommand::Merge { shards, out: folder })
             if shards.iter().any(|shard| night::is_night(shard)) =>
         {
@@ -263,6 +270,7 @@ fn run_campaign(args: CampaignArgs, out: &mut dyn Write) -> Result<u8, Failure> 
         only: args.only,
         out: args.out,
         shard: args.shard,
+        fail_fast: args.fail_fast,
     };
     let Campaign { seed, seconds, jobs, .. } = campaign;
     let goal = campaign.goal();

@@ -2,12 +2,13 @@
 
 use crate::campaign::parse_check;
 use crate::failure::{Failure, PROBLEM};
-use crate::long_run::{DAY, INTERRUPTED, MINUTE, core_count, stop_on_interrupt};
+use crate::long_run::{DAY, INTERRUPTED, MINUTE, core_count, current_folder, stop_on_interrupt};
 use fastness::fault::Fault;
 use fastness_campaign::faults::{
     FaultCampaign, FaultRow, FaultSummary, all, by_id, outputs, update_page,
 };
 use fastness_sim::check::Check;
+use std::env;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -47,6 +48,12 @@ pub(crate) struct FaultArgs {
     /// Do not attack the clean build first: it was attacked before.
     #[arg(long)]
     no_clean: bool,
+    /// Attack each fault with the checks that own its file only.
+    #[arg(long, conflicts_with = "check")]
+    owners: bool,
+    /// Attack in this process: a fault that ends its process ends the run.
+    #[arg(long)]
+    together: bool,
     /// Run nothing: print the ids of the faults, one a line.
     #[arg(long)]
     list: bool,
@@ -65,6 +72,11 @@ fn fault(id: &str) -> Result<Fault, String> {
     })
 }
 
+fn own_program() -> Result<PathBuf, Failure> {
+    let problem = |error| Failure::environment(format!("cannot tell the own program: {error}"));
+    env::current_exe().map_err(problem)
+}
+
 pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
     if args.list {
         for fault in all() {
@@ -77,6 +89,7 @@ pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         writeln!(out, "{}", path.display())?;
         return Ok(0);
     }
+    let here = current_folder()?;
     let campaign = FaultCampaign {
         seconds: args.seconds.unwrap_or(if args.plans.is_some() { DAY } else { MINUTE }),
         plans: args.plans,
@@ -85,8 +98,11 @@ pub(crate) fn run(args: FaultArgs, out: &mut dyn Write) -> Result<u8, Failure> {
         seed: args.seed,
         rounds: args.rounds,
         jobs: args.jobs.map_or_else(core_count, usize::from),
+        owners: args.owners,
         clean: !args.no_clean,
         out: args.out,
+        here,
+        program: if args.together { None } else { Some(own_program()?) },
     };
     let stop = stop_on_interrupt()?;
     let mut written = Ok(());

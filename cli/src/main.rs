@@ -18,6 +18,7 @@ mod help;
 mod import;
 mod key;
 mod long_run;
+mod mutants;
 #[cfg(feature = "serve")]
 mod operator;
 mod recover;

@@ -85,7 +85,8 @@ impl Read for TlsStream {
                 outcome => return outcome,
             }
             if self.tls.read_tls(&mut self.socket)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                let text = "the connection ended without a word";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
             }
             self.tls.process_new_packets().map_err(refused)?;
         }

@@ -5,9 +5,14 @@
 //!   nothing.
 //! - CA11 A fault whose code never ran is counted apart from a missed one.
 //!
-//! A process-wide switch plants a fault, so faults run one at a time. Checks state promises and
-//! know nothing about faults.
+//! A process-wide switch plants a fault, so faults run one at a time, each round in a process of
+//! its own. Checks state promises and know nothing about faults.
 
+mod apart;
+mod hooks;
+
+use self::hooks::SiteIndex;
+use crate::checkout::Checkout;
 use crate::engine::{Engine, Event, Outcome};
 use crate::files::{self, EnvironmentError};
 use crate::findings::Finding;
@@ -39,10 +44,17 @@ pub struct FaultCampaign {
     pub rounds: u64,
     /// Number of worker threads.
     pub jobs: usize,
+    /// Whether to attack each fault with the checks that own its file, and with none where no
+    /// check does.
+    pub owners: bool,
     /// Whether to attack the clean build first; CA10 holds only with it.
     pub clean: bool,
     /// The folder for `faults.json` and `faults.md`.
     pub out: PathBuf,
+    /// A folder in the checkout, to find the owners.
+    pub here: PathBuf,
+    /// The command line that attacks each fault in a process of its own; `None` for this process.
+    pub program: Option<PathBuf>,
 }
 
 /// The content of `faults.json`.
@@ -53,6 +65,9 @@ pub struct FaultSummary {
     /// Limit of the plans of each check and twin; `null` for none.
     #[serde(default)]
     pub plans: Option<u64>,
+    /// Whether only the owners of each fault attacked it.
+    #[serde(default)]
+    pub owners: bool,
     /// Seeds of the rounds.
     pub seeds: Vec<u64>,
     /// Number of worker threads.
@@ -103,6 +118,9 @@ pub struct Catch {
     pub plans: u64,
     /// Seconds before the catch.
     pub seconds: f64,
+    /// CPU seconds of all plans up to the catch.
+    #[serde(default)]
+    pub cpu_seconds: f64,
     /// Length of the shrunk plan.
     pub operations_min: usize,
     /// The shrunk plan, line by line.
@@ -142,20 +160,32 @@ impl FaultCampaign {
         report: &mut dyn FnMut(&FaultRow),
     ) -> Result<FaultSummary, EnvironmentError> {
         files::make_folder(&self.out)?;
-        let clean = self.clean.then(|| self.attack(None, &Round { seed: self.seed, stop }));
+        let hooks = match self.owners {
+            true => Checkout::around(&self.here).map(|checkout| SiteIndex::read(&checkout.root)),
+            false => None,
+        };
+        let hooks = hooks.transpose()?;
+        let first = Round { seed: self.seed, stop, checks: &self.checks };
+        let clean = self.clean.then(|| self.attack(None, &first));
         let clean_findings = clean.iter().flat_map(|clean| &clean.findings).map(alarm).collect();
         let mut rows = Vec::new();
         for &fault in &self.faults {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let row = self.row(fault, stop);
+            let owners = hooks.as_ref().map(|hooks| hooks.owners(fault.id()));
+            let checks = owners.as_ref().unwrap_or(&self.checks);
+            if owners.as_ref().is_some_and(Vec::is_empty) {
+                continue;
+            }
+            let row = self.row(fault, stop, checks)?;
             report(&row);
             rows.push(row);
         }
         let summary = FaultSummary {
             seconds: self.seconds,
             plans: self.plans,
+            owners: self.owners,
             seeds: self.seeds().collect(),
             jobs: self.jobs,
             clean_findings,
@@ -177,23 +207,43 @@ impl FaultCampaign {
         (0..self.rounds.max(1)).map(|round| self.seed.wrapping_add(round))
     }
 
-    fn row(&self, planted: Fault, stop: &Arc<AtomicBool>) -> FaultRow {
-        let mut row = FaultRow {
+    fn row(
+        &self,
+        planted: Fault,
+        stop: &Arc<AtomicBool>,
+        checks: &[&'static Check],
+    ) -> Result<FaultRow, EnvironmentError> {
+        let (id, about) = (planted.id().to_owned(), planted.about().to_owned());
+        let mut row = FaultRow { id, about, reached: 0, rounds: 0, catches: Vec::new() };
+        for seed in self.seeds() {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let round = Round { seed, stop, checks };
+            let one = match &self.program {
+                Some(program) => self.row_apart(program, planted, &round)?,
+                None => Some(self.row_here(planted, &round)),
+            };
+            let Some(one) = one else { break };
+            row.reached += one.reached;
+            row.rounds += one.rounds;
+            row.catches.extend(one.catches);
+        }
+        Ok(row)
+    }
+
+    fn row_here(&self, planted: Fault, round: &Round<'_>) -> FaultRow {
+        let outcome = self.attack(Some(planted), round);
+        let reached = fault::reached();
+        fault::plant(None);
+        let first = outcome.findings.iter().min_by_key(|finding| finding.after);
+        FaultRow {
             id: planted.id().to_owned(),
             about: planted.about().to_owned(),
-            reached: 0,
-            rounds: 0,
-            catches: Vec::new(),
-        };
-        for seed in self.seeds() {
-            let outcome = self.attack(Some(planted), &Round { seed, stop });
-            row.reached += fault::reached();
-            row.rounds += 1;
-            fault::plant(None);
-            let first = outcome.findings.iter().min_by_key(|finding| finding.after);
-            row.catches.extend(first.map(|first| caught(first, plans(&outcome))));
+            reached,
+            rounds: 1,
+            catches: first.map(|first| caught(first, &outcome)).into_iter().collect(),
         }
-        row
     }
 
     fn attack(&self, planted: Option<Fault>, round: &Round<'_>) -> Outcome {
@@ -206,7 +256,7 @@ impl FaultCampaign {
             ..Limits::seconds(self.seconds)
         };
         let (seed, jobs, shard) = (round.seed, self.jobs, Shard::WHOLE);
-        let (pairs, saturated) = (pairs(&self.checks), Vec::new());
+        let (pairs, saturated) = (pairs(round.checks), Vec::new());
         let engine = Engine { pairs, seed, jobs, shard, limits, saturated };
         engine.run(round.stop, &mut |_: Event<'_>| {})
     }
@@ -215,6 +265,7 @@ impl FaultCampaign {
 struct Round<'a> {
     seed: u64,
     stop: &'a Arc<AtomicBool>,
+    checks: &'a [&'static Check],
 }
 
 fn plans(outcome: &Outcome) -> u64 {
@@ -225,7 +276,8 @@ fn alarm(finding: &Finding) -> String {
     format!("{} {} ({})", finding.origin.pair, finding.violation, finding.replay_origin())
 }
 
-fn caught(finding: &Finding, plans: u64) -> Catch {
+fn caught(finding: &Finding, outcome: &Outcome) -> Catch {
+    let busy: Duration = outcome.rows.iter().map(|(_, stats)| stats.busy).sum();
     let pair = finding.origin.pair;
     Catch {
         check: pair.check.name.to_owned(),
@@ -233,8 +285,9 @@ fn caught(finding: &Finding, plans: u64) -> Catch {
         invariant: finding.violation.invariant.to_owned(),
         promise: finding.promise().to_owned(),
         text: finding.violation.text.clone(),
-        plans,
+        plans: plans(outcome),
         seconds: rounded(finding.after.as_secs_f64()),
+        cpu_seconds: rounded(busy.as_secs_f64()),
         operations_min: finding.plan.ops.len(),
         operations: finding.plan.to_string().lines().map(str::to_owned).collect(),
     }
@@ -380,6 +433,7 @@ mod tests {
             text: String::new(),
             plans: 3,
             seconds: 0.5,
+            cpu_seconds: 0.4,
             operations_min: 2,
             operations: Vec::new(),
         };
@@ -392,6 +446,7 @@ mod tests {
         let mut summary = FaultSummary {
             seconds: 1,
             plans: None,
+            owners: false,
             seeds: vec![1],
             jobs: 1,
             clean_findings: Vec::new(),
