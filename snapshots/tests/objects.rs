@@ -192,6 +192,12 @@ fn errors() -> Vec<ObjectError> {
         ObjectError::PropertyExists { class: class(), property: property() },
         ObjectError::ClassLinked { class: class(), by: "Walk".to_owned() },
         ObjectError::TooManyProperties { class: class() },
+        ObjectError::ValueUnknown {
+            class: class(),
+            property: property(),
+            value: "300".to_owned(),
+            field: "u8".to_owned(),
+        },
         ObjectError::Type {
             class: class(),
             property: property(),

@@ -102,6 +102,7 @@ fn json(value: &Value<'_>) -> Json {
         Value::Float(number) => real((*number).into()),
         Value::Double(number) => real(*number),
         Value::Link(object) => json!({ "key": key(&object.key) }),
+        Value::TooLarge => unreachable!("B1: no property holds a number beyond 64 bits"),
     }
 }
 

@@ -210,6 +210,7 @@ fn cell(value: &Value<'_>) -> Result<Cell, Failure> {
         Value::Float(number) => real((*number).into()),
         Value::Double(number) => real(*number),
         Value::Link(object) => key_cell(&object.key)?,
+        Value::TooLarge => unreachable!("B1: no property holds a number beyond 64 bits"),
     })
 }
 

@@ -201,6 +201,7 @@ pub(super) fn text(value: &Value<'_>) -> String {
         Value::Float(number) => number.to_string(),
         Value::Double(number) => number.to_string(),
         Value::Link(to) => key_text(&to.key),
+        Value::TooLarge => unreachable!("B1: no property holds a number beyond 64 bits"),
     }
 }
 

@@ -206,7 +206,8 @@ fn bytes_of(value: &Value<'_>) -> usize {
         | Value::Timestamp(_)
         | Value::Float(_)
         | Value::Double(_)
-        | Value::Link(_) => 0,
+        | Value::Link(_)
+        | Value::TooLarge => 0,
     }
 }
 

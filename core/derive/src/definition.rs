@@ -5,7 +5,7 @@ use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, LitStr, Result};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Generics, Ident, LitStr, Path, Result};
 
 /// Longest names in UTF-16 units, as docs/schema.md has them; the schema checks them again.
 const CLASS_NAME_UNITS_MAX: usize = 57;
@@ -32,8 +32,8 @@ pub(crate) enum Role {
     Ignored,
     /// A computed property: the objects that link here from a property of another class.
     Backlinks { property: String, origin: LitStr },
-    /// A stored property.
-    Stored { property: String, primary_key: bool, indexed: bool },
+    /// A stored property. `with` is the module that converts the field.
+    Stored { property: String, primary_key: bool, indexed: bool, with: Option<Path> },
 }
 
 /// Attributes of a field, each with its position.
@@ -44,6 +44,7 @@ struct FieldAttributes {
     ignored: Option<Span>,
     backlinks: Option<LitStr>,
     property: Option<LitStr>,
+    with: Option<LitStr>,
 }
 
 /// Errors, reported together.
@@ -170,13 +171,14 @@ fn read_field(field: &syn::Field, errors: &mut Errors) -> Option<Field> {
     }
     let others = [attributes.primary_key, attributes.indexed];
     let role = if let Some(at) = attributes.ignored {
-        let named = [&attributes.backlinks, &attributes.property].into_iter().flatten().next();
+        let named = [&attributes.backlinks, &attributes.property, &attributes.with];
+        let named = named.into_iter().flatten().next();
         if others.into_iter().flatten().next().is_some() || named.is_some() {
             errors.at(at, "an ignored field is no property: remove its other attributes");
         }
         Role::Ignored
     } else if let Some(origin) = attributes.backlinks {
-        if others.into_iter().flatten().next().is_some() {
+        if others.into_iter().flatten().next().is_some() || attributes.with.is_some() {
             let text =
                 "a computed property is no key and has no index: remove the other attributes";
             errors.at(origin.span(), text);
@@ -185,7 +187,8 @@ fn read_field(field: &syn::Field, errors: &mut Errors) -> Option<Field> {
     } else {
         let primary_key = attributes.primary_key.is_some();
         let indexed = attributes.indexed.is_some();
-        Role::Stored { property, primary_key, indexed }
+        let with = attributes.with.and_then(|with| path(&with, errors));
+        Role::Stored { property, primary_key, indexed, with }
     };
     Some(Field { name, kind: field.ty.to_token_stream(), role })
 }
@@ -201,13 +204,23 @@ fn read_attributes(field: &syn::Field, errors: &mut Errors) -> FieldAttributes {
             "ignored" => set_once(&mut attributes.ignored, entry, at),
             "backlinks" => set_once(&mut attributes.backlinks, entry, text(entry)?),
             "property" => set_once(&mut attributes.property, entry, text(entry)?),
+            "with" => set_once(&mut attributes.with, entry, text(entry)?),
             _ => Err(entry.error(
-                "a field takes `primary_key`, `indexed`, `ignored`, `property = \"..\"` or \
-                 `backlinks = \"..\"`",
+                "a field takes `primary_key`, `indexed`, `ignored`, `property = \"..\"`, \
+                 `with = \"..\"` or `backlinks = \"..\"`",
             )),
         }
     });
     attributes
+}
+
+/// Parses the path of a module.
+fn path(with: &LitStr, errors: &mut Errors) -> Option<Path> {
+    let parsed = with.parse::<Path>();
+    if parsed.is_err() {
+        errors.at(with.span(), "`with` names a module, such as `with = \"crate::date_text\"`");
+    }
+    parsed.ok()
 }
 
 /// Checks that property names are unique and that one field at most is the primary key.

@@ -4,6 +4,7 @@ use crate::definition::{Definition, Field, Role};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
+use syn::{Ident, Path};
 
 /// Writes the implementation.
 pub(crate) fn write(Definition { name, class, is_local, fields }: &Definition) -> TokenStream {
@@ -57,7 +58,8 @@ fn define(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
                 ::core::marker::PhantomData::<#kind>, #property, #origin
             )?
         }),
-        Role::Stored { property, primary_key, indexed } => {
+        Role::Stored { property, primary_key, indexed, with } => {
+            let kind = stored_type(kind, with.as_ref());
             let primary_key = primary_key.then(|| quote!(.primary_key()));
             let indexed = indexed.then(|| quote!(.indexed()));
             Some(quote_spanned! { kind.span() =>
@@ -76,24 +78,49 @@ fn read(Field { name, kind, role }: &Field) -> TokenStream {
         Role::Backlinks { origin, .. } => quote_spanned! { kind.span() =>
             #name: ::fastness::typed::Link::backlinks(object, #origin)?
         },
-        Role::Stored { property, .. } => quote_spanned! { kind.span() =>
+        Role::Stored { property, with: Some(with), .. } => quote_spanned! { with.span() =>
+            #name: ::fastness::typed::read_with::<#with::Stored, #kind>(
+                object, #property, #with::from_stored
+            )?
+        },
+        Role::Stored { property, with: None, .. } => quote_spanned! { kind.span() =>
             #name: <#kind as ::fastness::typed::Field>::read(object, #property)?
+        },
+    }
+}
+
+/// The type that is stored: that of the field, or the one that a module makes of it.
+fn stored_type(kind: &TokenStream, with: Option<&Path>) -> TokenStream {
+    match with {
+        Some(with) => quote_spanned!(with.span()=> #with::Stored),
+        None => kind.clone(),
+    }
+}
+
+/// The content that a field stores.
+fn stored_content((name, kind): (&Ident, &TokenStream), with: Option<&Path>) -> TokenStream {
+    match with {
+        Some(with) => quote_spanned! { with.span() =>
+            ::fastness::typed::content_with::<#with::Stored>(#with::to_stored(&self.#name))
+        },
+        None => quote_spanned! { kind.span() =>
+            <#kind as ::fastness::typed::Field>::content(&self.#name)
         },
     }
 }
 
 /// Value of a stored field, except for the primary key.
 fn content(Field { name, kind, role }: &Field) -> Option<TokenStream> {
-    let Role::Stored { property, primary_key: false, .. } = role else { return None };
-    Some(quote_spanned! { kind.span() =>
-        (#property, <#kind as ::fastness::typed::Field>::content(&self.#name))
-    })
+    let Role::Stored { property, primary_key: false, with, .. } = role else { return None };
+    let content = stored_content((name, kind), with.as_ref());
+    Some(quote_spanned! { kind.span() => (#property, #content) })
 }
 
 fn key(Field { name, kind, role }: &Field) -> Option<TokenStream> {
-    let Role::Stored { property, primary_key: true, .. } = role else { return None };
+    let Role::Stored { property, primary_key: true, with, .. } = role else { return None };
+    let content = stored_content((name, kind), with.as_ref());
     Some(quote_spanned! { kind.span() =>
-        match <#kind as ::fastness::typed::Field>::content(&self.#name) {
+        match #content {
             ::fastness::object::PropertyValue::Value(key) => {
                 ::core::option::Option::Some((#property, key))
             }
@@ -104,7 +131,8 @@ fn key(Field { name, kind, role }: &Field) -> Option<TokenStream> {
 
 /// Compile-time checks that the type of a field may be the primary key or indexed.
 fn check(Field { kind, role, .. }: &Field) -> Option<TokenStream> {
-    let Role::Stored { property, primary_key, indexed } = role else { return None };
+    let Role::Stored { property, primary_key, indexed, with } = role else { return None };
+    let kind = &stored_type(kind, with.as_ref());
     let one = |allowed: TokenStream, text: String| {
         quote_spanned! { kind.span() =>
             const _: () = ::core::assert!(

@@ -1,6 +1,6 @@
 //! Errors of the derive and their texts; core's tests show the structs that compile.
 
-use super::expand;
+use super::{expand, expand_scalar};
 use std::str::FromStr as _;
 
 /// The texts of the errors that a struct gets.
@@ -109,4 +109,46 @@ fn raw_names_lose_their_prefix() {
     let output = expand("struct r#struct { r#type: i64 }".parse().unwrap()).to_string();
     assert!(output.contains("\"type\"") && output.contains("\"struct\""), "{output}");
     assert!(!output.contains("\"r#"), "{output}");
+}
+
+/// The text of the error that a scalar gets; none if there is none.
+fn scalar_error(input: &str) -> Option<String> {
+    let output = expand_scalar(proc_macro2::TokenStream::from_str(input).unwrap()).to_string();
+    let error = output.split("compile_error ! {").nth(1);
+    error.map(|error| error.split('"').nth(1).unwrap().replace('\\', ""))
+}
+
+#[test]
+fn a_scalar_is_an_enum_without_fields_or_a_struct_around_one_value() {
+    for input in ["struct A { a: i64 }", "struct A;", "struct A(i64, i64);", "union A { a: i64 }"] {
+        assert!(scalar_error(input).unwrap().contains("make it one"), "{input}");
+    }
+    for (input, expect) in [
+        ("struct A<T>(T);", "remove the parameters"),
+        ("enum A { B(i64) }", "a variant that is stored has no fields"),
+        ("enum A { #[object(key)] B }", "a variant takes `name"),
+        ("enum A { #[object(number = 1)] B, C }", "give this one a `number` too"),
+        ("enum A { #[object(number = 1)] B, #[object(number = 1)] C }", "the same value"),
+        ("enum A { #[object(name = \"C\")] B, C }", "the same value"),
+    ] {
+        let found = scalar_error(input).unwrap();
+        assert!(found.contains(expect), "{input}: {found}");
+    }
+    for input in ["struct A(String);", "enum A { B, C }", "enum A { #[object(number = -1)] B }"] {
+        assert_eq!(scalar_error(input), None, "{input}");
+    }
+}
+
+#[test]
+fn a_module_that_converts_is_a_path_of_a_stored_field() {
+    for (field, expect) in [
+        ("with = \"a b\"", "`with` names a module"),
+        ("ignored, with = \"m\"", "an ignored field is no property"),
+        ("backlinks = \"dogs\", with = \"m\"", "a computed property is no key"),
+        ("with = \"m\", with = \"n\"", "given twice"),
+    ] {
+        let input = format!("struct A {{ #[object({field})] b: char }}");
+        let output = expand(proc_macro2::TokenStream::from_str(&input).unwrap()).to_string();
+        assert!(output.contains("compile_error") && output.contains(expect), "{input}: {output}");
+    }
 }

@@ -66,6 +66,17 @@ pub enum ObjectError {
         /// The type of the value, or the request.
         found: String,
     },
+    /// The property holds a value that the type of the field does not have.
+    ValueUnknown {
+        /// The class.
+        class: String,
+        /// The property.
+        property: String,
+        /// The value.
+        value: String,
+        /// The type of the field.
+        field: String,
+    },
     /// Objects of the class need a primary key.
     KeyMissing {
         /// The class.
@@ -149,6 +160,7 @@ impl ObjectError {
             | Self::PropertyExists { .. }
             | Self::TooManyProperties { .. }
             | Self::Type { .. }
+            | Self::ValueUnknown { .. }
             | Self::PrimaryKeyImmutable { .. }
             | Self::KeyTooLong { .. }
             | Self::SyncedChange { .. }
@@ -192,6 +204,11 @@ impl fmt::Display for ObjectError {
             Self::Type { class, property, expected, found } => {
                 write!(f, "`{class}.{property}` holds {expected}, not {found}")
             }
+            Self::ValueUnknown { class, property, value, field } => write!(
+                f,
+                "`{class}.{property}` holds {value}, which `{field}` does not have; set another \
+                 value, or give the field a type that has it"
+            ),
             Self::KeyMissing { class } => {
                 write!(f, "`{class}` has a primary key; give it when creating an object")
             }
@@ -218,13 +235,7 @@ impl fmt::Display for ObjectError {
                 write!(f, "a list of {len} elements has no place {index}")
             }
             Self::SyncedChange { class, property } => {
-                let dot = if property.is_some() { "." } else { "" };
-                let property = property.as_deref().unwrap_or_default();
-                write!(
-                    f,
-                    "`{class}{dot}{property}` is synced, so it cannot be changed or removed; add \
-                     another one beside it"
-                )
+                synced_change(f, (class, property.as_deref()))
             }
             Self::SyncedKey { class, property } => write!(
                 f,
@@ -236,6 +247,19 @@ impl fmt::Display for ObjectError {
             }
         }
     }
+}
+
+fn synced_change(
+    f: &mut fmt::Formatter<'_>,
+    (class, property): (&str, Option<&str>),
+) -> fmt::Result {
+    let dot = if property.is_some() { "." } else { "" };
+    let property = property.unwrap_or_default();
+    write!(
+        f,
+        "`{class}{dot}{property}` is synced, so it cannot be changed or removed; add another one \
+         beside it"
+    )
 }
 
 /// The remedy for a name that does not exist.

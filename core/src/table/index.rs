@@ -36,6 +36,7 @@ pub(crate) fn value_prefix(value: &Value<'_>) -> Vec<u8> {
         }
         // Other types have no index.
         Value::Null | Value::Binary(_) | Value::Float(_) | Value::Double(_) | Value::Link(_) => {}
+        Value::TooLarge => unreachable!("B1: no property takes a number beyond 64 bits"),
     }
     key
 }

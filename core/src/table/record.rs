@@ -239,6 +239,7 @@ pub(crate) fn value_bytes<'a>(value: &'a Value<'_>) -> ValueBytes<'a> {
         Value::Float(value) => fixed(value.to_le_bytes()),
         Value::Double(value) => fixed(value.to_le_bytes()),
         Value::Link(object) => ValueBytes::Any(Cow::Owned(object.key.to_bytes().to_vec())),
+        Value::TooLarge => unreachable!("B1: no property takes a number beyond 64 bits"),
     }
 }
 

@@ -3,7 +3,10 @@
 use crate::time::{date, day_of};
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZero;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// A value of a property or of a list element.
 ///
@@ -29,6 +32,8 @@ pub enum Value<'a> {
     Double(f64),
     /// A link to an object.
     Link(ObjectId),
+    /// A whole number beyond 64 signed bits. No property takes it, and no filter compares with it.
+    TooLarge,
 }
 
 /// A point in time: seconds since the beginning of 1970, and nanoseconds after them.
@@ -108,6 +113,7 @@ impl Value<'_> {
             Self::Float(value) => Value::Float(value),
             Self::Double(value) => Value::Double(value),
             Self::Link(value) => Value::Link(value),
+            Self::TooLarge => Value::TooLarge,
         }
     }
 
@@ -129,6 +135,7 @@ impl Value<'_> {
             Self::Float(_) => "float",
             Self::Double(_) => "double",
             Self::Link(_) => "a link",
+            Self::TooLarge => "a number beyond 64 signed bits",
         }
     }
 
@@ -156,10 +163,23 @@ macro_rules! from {
 from! {
     i64 => |value| Self::Int(value),
     i32 => |value| Self::Int(value.into()),
+    i16 => |value| Self::Int(value.into()),
+    i8 => |value| Self::Int(value.into()),
+    u32 => |value| Self::Int(value.into()),
+    u16 => |value| Self::Int(value.into()),
+    u8 => |value| Self::Int(value.into()),
+    SystemTime => |value| Self::Timestamp(value.into()),
+    Duration => |value| value.as_nanos().into(),
     bool => |value| Self::Bool(value),
     &'a str => |value| Self::String(Cow::Borrowed(value)),
     &'a String => |value| Self::String(Cow::Borrowed(value)),
     String => |value| Self::String(Cow::Owned(value)),
+    Box<str> => |value| Self::String(Cow::Owned(value.into())),
+    Arc<str> => |value| Self::String(Cow::Owned((*value).to_owned())),
+    Cow<'a, str> => |value| Self::String(value),
+    Box<[u8]> => |value| Self::Binary(Cow::Owned(value.into())),
+    Arc<[u8]> => |value| Self::Binary(Cow::Owned((*value).to_owned())),
+    Cow<'a, [u8]> => |value| Self::Binary(value),
     &'a [u8] => |value| Self::Binary(Cow::Borrowed(value)),
     Vec<u8> => |value| Self::Binary(Cow::Owned(value)),
     Timestamp => |value| Self::Timestamp(value),
@@ -168,6 +188,31 @@ from! {
     ObjectId => |value| Self::Link(value),
     &ObjectId => |value| Self::Link(value.clone()),
 }
+
+/// Integers that are wider than a property: those beyond it are [`Value::TooLarge`].
+macro_rules! from_wide {
+    ($($from:ty,)*) => {$(
+        impl From<$from> for Value<'_> {
+            fn from(value: $from) -> Self {
+                i64::try_from(value).map_or(Self::TooLarge, Self::Int)
+            }
+        }
+    )*};
+}
+
+from_wide! { isize, i128, usize, u64, u128, }
+
+macro_rules! from_nonzero {
+    ($($from:ty,)*) => {$(
+        impl From<NonZero<$from>> for Value<'_> {
+            fn from(value: NonZero<$from>) -> Self {
+                value.get().into()
+            }
+        }
+    )*};
+}
+
+from_nonzero! { i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, }
 
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     fn from(value: Option<T>) -> Self {
@@ -202,6 +247,39 @@ impl Timestamp {
     #[must_use]
     pub const fn nanoseconds(self) -> u32 {
         self.nanoseconds
+    }
+}
+
+/// Times before 1970 too. The clock of the system has seconds of 64 bits, so each time fits.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let whole = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => Self::new(whole(after.as_secs()), after.subsec_nanos()),
+            Err(before) => {
+                let before = before.duration();
+                let seconds = -whole(before.as_secs());
+                match before.subsec_nanos() {
+                    0 => Self::new(seconds, 0),
+                    nanoseconds => Self::new(seconds - 1, 1_000_000_000 - nanoseconds),
+                }
+            }
+        }
+    }
+}
+
+/// Fails for a time that the clock of the system does not reach.
+impl TryFrom<Timestamp> for SystemTime {
+    type Error = Timestamp;
+
+    fn try_from(time: Timestamp) -> Result<Self, Timestamp> {
+        let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+        let whole = match time.seconds {
+            0.. => Self::UNIX_EPOCH.checked_add(seconds),
+            _ => Self::UNIX_EPOCH.checked_sub(seconds),
+        };
+        let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
+        whole.and_then(|whole| whole.checked_add(nanoseconds)).ok_or(time)
     }
 }
 

@@ -15,16 +15,18 @@
 //!
 //! Specification: docs/objects.md#typed-objects. Check: generated structs in proptests.
 
+mod adapters;
 mod field;
 mod link;
 mod linked;
 mod live;
 mod objects;
 mod query;
+mod scalars;
 
 #[cfg(feature = "derive")]
-pub use fastness_derive::Object;
-pub use field::{Counter, ElementType, Field, ScalarType};
+pub use fastness_derive::{Object, ScalarType};
+pub use field::{Counter, ElementType, Field, ScalarType, content_with, read_with};
 pub use link::{Link, Stored};
 pub use linked::backlinks_property;
 pub use live::LiveQuery;

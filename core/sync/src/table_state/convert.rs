@@ -104,6 +104,7 @@ impl TableState<'_> {
                 }
                 None => entry::Value::Null,
             },
+            Value::TooLarge => unreachable!("B1: no property takes a number beyond 64 bits"),
         }
     }
 }

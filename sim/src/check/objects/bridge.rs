@@ -39,6 +39,7 @@ pub(in crate::check) fn value(view: &View<'_>, value: &Value<'_>) -> Outcome<Mod
         Value::Float(value) => ModelValue::Float(value.to_bits()),
         Value::Double(value) => ModelValue::Double(value.to_bits()),
         Value::Link(to) => ModelValue::Link(id(view, to)?),
+        Value::TooLarge => unreachable!("B1: no property holds a number beyond 64 bits"),
     })
 }
 
