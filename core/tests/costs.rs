@@ -2,7 +2,8 @@
 
 use super::guards::Counting;
 use fastness::object::{
-    Database, DatabaseOptions, Filter, ListMut, ObjectId, Order, PropertyValue, Query,
+    Database, DatabaseOptions, Filter, ListMut, ObjectId, ObjectKey, Order, Position,
+    PropertyValue, Query,
 };
 use fastness::schema::{Class, Property, PropertyType, Scalar, Schema};
 use fastness::{Result, StoreOptions};
@@ -160,6 +161,42 @@ fn an_index_makes_no_query_slower() {
         let read = pages(&vfs, &ask);
         assert!(2 * read <= 3 * scan + 64, "{name}: {read} pages, {scan} of all objects");
     }
+}
+
+/// A page costs the same at any depth.
+#[test]
+fn a_page_behind_a_position_begins_there() {
+    let vfs = Counting::default();
+    let fill = open(&vfs).transact(|txn| {
+        for number in 0..20_000 {
+            let item = txn.create_with_key("Item", number)?;
+            // Few ages, so that many objects of one age come before the position.
+            txn.set(&item, "age", number % 3)?;
+        }
+        Ok(())
+    });
+    fill.unwrap();
+    let at =
+        |value: i64, key: i64| Position { values: vec![value.into()], key: ObjectKey::Int(key) };
+    let keys = |query: &Query<'_>| -> Vec<ObjectKey> {
+        query.find().unwrap().into_iter().map(|id| id.key).collect()
+    };
+    let pages_of = |order: Option<Order>, expected: [i64; 3]| {
+        let read = pages(&vfs, &|query| {
+            let query = match order {
+                Some(order) => query.sort("age", order),
+                None => query,
+            };
+            let query = query.after(at(1, 19_000)).limit(3);
+            let plan = query.explain().unwrap().to_string();
+            assert!(plan.contains("from a position on"), "{plan}");
+            assert_eq!(keys(&query), expected.map(ObjectKey::Int));
+        });
+        assert!(read <= 40, "{order:?}: {read} pages");
+    };
+    pages_of(Some(Order::Ascending), [19_003, 19_006, 19_009]);
+    pages_of(Some(Order::Descending), [19_003, 19_006, 19_009]);
+    pages_of(None, [19_001, 19_002, 19_003]);
 }
 
 /// Many edits of one list in one transaction, and the deletion of everything in it.

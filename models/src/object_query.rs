@@ -58,6 +58,19 @@ pub struct Query {
     pub distinct: Vec<String>,
     /// Maximum number of results.
     pub limit: Option<usize>,
+    /// Number of results that are left out before these.
+    pub offset: usize,
+    /// The place behind which results are, before any is left out.
+    pub after: Option<Position>,
+}
+
+/// The place of an object in the order of a query.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// The values that it is sorted by.
+    pub values: Vec<Value>,
+    /// Its key.
+    pub key: Key,
 }
 
 /// Aggregates.
@@ -192,10 +205,13 @@ impl DatabaseState {
     /// # Errors
     /// As the specification defines.
     pub fn find(&self, query: &Query) -> ObjectResult<Vec<Key>> {
-        let Query { class, filter, sort, distinct, limit } = query;
+        let Query { class, filter, sort, distinct, limit, offset, after } = query;
         let stored = self.class(class)?;
         let paths = sort.iter().map(|(path, _)| path).chain(distinct);
         paths.into_iter().try_for_each(|path| self.sortable(class, path))?;
+        for ((path, _), value) in sort.iter().zip(after.iter().flat_map(|after| &after.values)) {
+            self.check(class, &Filter::Compare(path.clone(), CompareOp::Equal, value.clone()))?;
+        }
         if let Some(filter) = filter {
             self.check(class, filter)?;
         }
@@ -222,26 +238,77 @@ impl DatabaseState {
                 is_new
             });
         }
-        found.truncate(limit.unwrap_or(usize::MAX));
-        Ok(found)
+        if let Some(after) = after {
+            let is_behind = |key: &Key| {
+                for ((path, is_descending), value) in sort.iter().zip(&after.values) {
+                    let ordering = in_order(one(key, path).as_ref(), Some(value));
+                    if ordering.is_ne() {
+                        return ordering.is_gt() != *is_descending;
+                    }
+                }
+                *key > after.key
+            };
+            found.retain(is_behind);
+        }
+        Ok(found.into_iter().skip(*offset).take(limit.unwrap_or(usize::MAX)).collect())
+    }
+
+    /// Returns the place of an object in the order of a query.
+    #[must_use]
+    pub fn position(&self, query: &Query, key: &Key) -> Option<Position> {
+        let id = (query.class.clone(), key.clone());
+        let paths = query.sort.iter().map(|(path, _)| path.split('.').collect::<Vec<_>>());
+        let values = paths.map(|path| self.reach(&id, &path).pop()).collect::<Option<_>>()?;
+        Some(Position { values, key: key.clone() })
+    }
+
+    /// Returns the values of a path over the results, each with the results that have it, in order.
+    ///
+    /// # Errors
+    /// As the specification defines.
+    pub fn groups(&self, query: &Query, path: &str) -> ObjectResult<Vec<(Value, Vec<Key>)>> {
+        self.sortable(&query.class, path)?;
+        let mut groups: Vec<(Value, Vec<Key>)> = Vec::new();
+        for key in self.find(query)? {
+            let id = (query.class.clone(), key.clone());
+            let value = self.reach(&id, &path.split('.').collect::<Vec<_>>()).pop();
+            let value = value.unwrap_or(Value::Null);
+            match groups.iter_mut().find(|(held, _)| *held == value) {
+                Some((_, keys)) => keys.push(key),
+                None => groups.push((value, vec![key])),
+            }
+        }
+        groups.sort_by(|(one, _), (two, _)| in_order(Some(one), Some(two)));
+        Ok(groups)
     }
 
     /// Returns sum and average of a property over the results.
     ///
     /// # Errors
     /// As the specification defines.
-    #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
     pub fn sums(&self, query: &Query, name: &str) -> ObjectResult<Sums> {
-        let kind = self.steps(&query.class, name)?.remove(0).kind;
-        if !matches!(
-            kind,
-            ValueType::Int | ValueType::Counter | ValueType::Float | ValueType::Double
-        ) {
-            return Err(ObjectRefusal::Type);
+        self.number_kind(&query.class, name)?;
+        self.sums_of((&query.class, &self.find(query)?), name)
+    }
+
+    fn number_kind(&self, class: &str, name: &str) -> ObjectResult<ValueType> {
+        let kind = self.steps(class, name)?.remove(0).kind;
+        match kind {
+            ValueType::Int | ValueType::Counter | ValueType::Float | ValueType::Double => Ok(kind),
+            _ => Err(ObjectRefusal::Type),
         }
+    }
+
+    /// Returns sum and average of a property over some objects.
+    ///
+    /// # Errors
+    /// As the specification defines.
+    #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
+    pub fn sums_of(&self, (class, keys): (&str, &[Key]), name: &str) -> ObjectResult<Sums> {
+        let kind = self.number_kind(class, name)?;
         let (mut object_values, mut sum, mut mean, mut count) = (0_i64, 0.0_f64, 0.0_f64, 0_u64);
-        for key in self.find(query)? {
-            let values = self.reach(&(query.class.clone(), key), &[name]);
+        for key in keys {
+            let values = self.reach(&(class.to_owned(), key.clone()), &[name]);
             let value = match values.first() {
                 Some(Value::Int(value)) => {
                     object_values = object_values.wrapping_add(*value);
@@ -266,7 +333,20 @@ impl DatabaseState {
     /// # Errors
     /// As the specification defines.
     pub fn extremes(&self, query: &Query, name: &str) -> ObjectResult<[Value; 2]> {
-        let kind = self.steps(&query.class, name)?.remove(0).kind;
+        self.extremes_of((&query.class, &[]), name)?;
+        self.extremes_of((&query.class, &self.find(query)?), name)
+    }
+
+    /// Returns minimum and maximum of a property over some objects.
+    ///
+    /// # Errors
+    /// As the specification defines.
+    pub fn extremes_of(
+        &self,
+        (class, keys): (&str, &[Key]),
+        name: &str,
+    ) -> ObjectResult<[Value; 2]> {
+        let kind = self.steps(class, name)?.remove(0).kind;
         let is_number = matches!(
             kind,
             ValueType::Int | ValueType::Counter | ValueType::Float | ValueType::Double
@@ -274,8 +354,8 @@ impl DatabaseState {
         if !is_number && kind != ValueType::Time {
             return Err(ObjectRefusal::Type);
         }
-        let found = self.find(query)?.into_iter();
-        let values = found.flat_map(|key| self.reach(&(query.class.clone(), key), &[name]));
+        let id = |key: &Key| (class.to_owned(), key.clone());
+        let values = keys.iter().flat_map(|key| self.reach(&id(key), &[name]));
         let is_something = |value: &Value| match value {
             Value::Float(bits) => !f32::from_bits(*bits).is_nan(),
             Value::Double(bits) => !f64::from_bits(*bits).is_nan(),

@@ -55,7 +55,8 @@ impl<'s> QueryGenerator<'s> {
         }
         let distinct = if self.one_in(4) { vec![self.path(&class).0] } else { Vec::new() };
         let limit = self.one_in(4).then(|| usize::from(self.byte() % 5));
-        Query { class, filter, sort, distinct, limit }
+        let offset = if self.one_in(6) { usize::from(self.byte() % 4) } else { 0 };
+        Query { class, filter, sort, distinct, limit, offset, after: None }
     }
 
     /// Draws the name of a property of a class.
@@ -63,6 +64,22 @@ impl<'s> QueryGenerator<'s> {
     pub fn property(&mut self, class: &str) -> String {
         let operand = self.byte();
         self.domain.property(class, operand, self.state)
+    }
+
+    /// Draws a page of a query, in the order of a property: behind an object that exists.
+    #[must_use]
+    pub fn page(&mut self, mut query: Query) -> Query {
+        if self.one_in(2) {
+            query.sort = vec![(self.property(&query.class), self.one_in(2))];
+            query.distinct.clear();
+            query.limit = Some(1 + usize::from(self.byte() % 4));
+        }
+        let count = usize::from(self.byte());
+        let stored = self.state.classes.get(&query.class);
+        let mut keys = stored.into_iter().flat_map(|stored| stored.objects.keys()).cycle();
+        let key = keys.nth(count);
+        query.after = key.and_then(|key| self.state.position(&query, key));
+        query
     }
 
     /// Draws a path through a link of a class, or a property if it has no links.

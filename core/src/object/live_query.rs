@@ -16,7 +16,7 @@ use super::feeds::{Interest, Touched};
 use super::filter::Filter;
 use super::follower::Follower;
 use super::live_rows::Rows;
-use super::query::Query;
+use super::query::{Query, ResultRange};
 use super::query_plan::Order;
 use super::result_changes::{ResultChanges, compare};
 use super::shared::Snapshot;
@@ -42,6 +42,9 @@ pub enum LivePlan {
     First,
     /// It asks again, because objects that are equal exclude each other.
     Distinct,
+    /// It asks again, because the result begins within a longer one: behind an offset or a
+    /// position.
+    Within,
     /// It asks again, also after changes of these classes, to which it follows links.
     Linked {
         /// The classes.
@@ -56,7 +59,7 @@ struct Question {
     filter: Option<Arc<Filter>>,
     sort: Vec<(String, Order)>,
     distinct: Vec<String>,
-    limit: Option<usize>,
+    window: ResultRange,
     scan: bool,
 }
 
@@ -87,7 +90,7 @@ impl Question {
             filter: self.filter.clone(),
             sort: self.sort.clone(),
             distinct: self.distinct.clone(),
-            limit: self.limit,
+            window: self.window.clone(),
             scan: self.scan,
         })
     }
@@ -139,7 +142,7 @@ impl Query<'_> {
             filter: self.filter.clone(),
             sort: self.sort.clone(),
             distinct: self.distinct.clone(),
-            limit: self.limit,
+            window: self.window.clone(),
             scan: self.scan,
         };
         let (snapshot, follower) = Follower::begin(database, interest)?;
@@ -162,11 +165,14 @@ impl Query<'_> {
         let paths = tests.map(|test| &test.path).chain(&distinct).chain(&sort);
         let hops = paths.flat_map(|path| path.iter().skip(1));
         let linked: BTreeSet<&str> = hops.map(|hop| hop.table.name.as_str()).collect();
-        Ok(match (linked.is_empty(), self.distinct.is_empty(), self.limit) {
+        let ResultRange { limit, offset, after } = &self.window;
+        let is_within = *offset > 0 || after.is_some();
+        Ok(match (linked.is_empty(), self.distinct.is_empty(), limit) {
             (false, ..) => {
                 LivePlan::Linked { classes: linked.into_iter().map(str::to_owned).collect() }
             }
             (_, false, _) => LivePlan::Distinct,
+            _ if is_within => LivePlan::Within,
             (_, _, Some(_)) => LivePlan::First,
             (_, _, None) => LivePlan::Changed,
         })
@@ -219,7 +225,7 @@ impl LiveResult {
             return Ok(true);
         }
         let (condition, paths) = (query.condition()?, query.sort_paths()?);
-        let is_full = query.limit.is_some_and(|limit| rows.len() >= limit);
+        let is_full = query.window.limit.is_some_and(|limit| rows.len() >= limit);
         let last = match rows.last() {
             Some(last) if is_full => query.hit(condition.as_ref(), &paths, last)?,
             _ => None,
@@ -317,6 +323,10 @@ impl fmt::Display for LivePlan {
             Self::Distinct => f.write_str(
                 "asks again after a commit that changed objects of the class: equal objects \
                  exclude each other",
+            ),
+            Self::Within => f.write_str(
+                "asks again after a commit that changed objects of the class: the result begins \
+                 within a longer one",
             ),
             Self::Linked { classes } => {
                 let classes = classes.join("`, `");

@@ -40,6 +40,7 @@
     reason = "a function names the types it is about and treats all others alike"
 )]
 
+mod aggregate;
 mod alter;
 mod changes;
 #[cfg_attr(
@@ -76,6 +77,7 @@ mod subscribe;
 mod transaction;
 mod view;
 pub(crate) mod visits;
+mod write_found;
 mod write_properties;
 
 pub use crate::table::{
@@ -83,6 +85,7 @@ pub use crate::table::{
     SchemaChange, Timestamp, TimestampTextError, Value,
 };
 pub use crate::unit::PRIMARY_KEY_BYTES_MAX;
+pub use aggregate::Groups;
 pub use changes::{Changes, ClassChanges, ListChanges, PropertyChange};
 pub use commit_hook::CommitHook;
 pub(crate) use commit_hook::HookKind;
@@ -95,7 +98,7 @@ pub use lists::ListMut;
 pub use live_object::{LiveList, LiveObject, ObjectChanges};
 pub use live_query::{LivePlan, LiveQuery};
 pub use options::{DatabaseOptions, Migration};
-pub use query::Query;
+pub use query::{Position, Query};
 pub use query_plan::{Order, QueryPlan};
 pub use result_changes::ResultChanges;
 pub use shared::Snapshot;

@@ -1,20 +1,21 @@
 //! Queries: which objects of a class meet a condition, in which order, and what they add up to.
 //!
+//! - Q5 Results behind a position are those that the order puts after it, whatever was written
+//!   since.
 //! - Q1 A query answers the same whichever way it finds the objects it looks at.
 //!
 //! Specification: docs/objects.md#queries. Model: `models::object_query`. Check:
 //! `sim::check::queries`.
 
-use super::compiled::Compiled;
+use super::compiled::{Compiled, type_name};
 use super::filter::{Filter, PropertyPath, in_order};
-use super::lookup::{self, type_error};
-use super::query_plan::{InOrder, Order, QueryPlan};
+use super::lookup::type_error;
+use super::query_plan::{Order, QueryPlan};
 use super::view::{Objects, View};
 use crate::conc::Arc;
 use crate::error::Result;
-use crate::schema::{PropertyType, Scalar};
 use crate::sorted::places_by;
-use crate::table::{Column, ColumnRef, ObjectId, ObjectKey, RecordRef, RecordSlot, Value};
+use crate::table::{ColumnRef, ObjectId, ObjectKey, RecordRef, Value};
 use std::cmp::Ordering;
 
 /// A question about the objects of a class. It answers from the snapshot or the transaction it was
@@ -63,8 +64,47 @@ pub struct Query<'a> {
     pub(super) filter: Option<Arc<Filter>>,
     pub(super) sort: Vec<(String, Order)>,
     pub(super) distinct: Vec<String>,
-    pub(super) limit: Option<usize>,
+    pub(super) window: ResultRange,
     pub(super) scan: bool,
+}
+
+/// The part of the sorted results that a query leaves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ResultRange {
+    pub(super) limit: Option<usize>,
+    pub(super) offset: usize,
+    pub(super) after: Option<Arc<Position>>,
+}
+
+/// The place of an object in the order of a query: what it is sorted by, and its key.
+///
+/// A page that begins [`after`](Query::after) the position of the last object of the page before
+/// leaves no object out and repeats none, whatever is inserted or deleted in between, also that
+/// object itself. Only an object that itself moves over the position is missed or seen again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    /// A value for each path that the query is sorted by.
+    pub values: Vec<Value<'static>>,
+    /// The key of the object.
+    pub key: ObjectKey,
+}
+
+impl ResultRange {
+    /// Tells whether it is everything.
+    pub(super) const fn is_all(&self) -> bool {
+        self.limit.is_none() && self.offset == 0 && self.after.is_none()
+    }
+
+    /// Returns how many results, from the position on, are looked for.
+    pub(super) fn most(&self) -> usize {
+        self.limit.map_or(usize::MAX, |limit| limit.saturating_add(self.offset))
+    }
+
+    /// Leaves results, of which none is before the position.
+    pub(super) fn cut<T>(&self, found: &mut Vec<T>) {
+        found.truncate(self.most());
+        found.drain(..self.offset.min(found.len()));
+    }
 }
 
 /// An object that was found, with what it is sorted by.
@@ -83,7 +123,7 @@ impl<'a> Objects<'a> {
             filter: None,
             sort: Vec::new(),
             distinct: Vec::new(),
-            limit: None,
+            window: ResultRange::default(),
             scan: false,
         }
     }
@@ -124,8 +164,68 @@ impl<'a> Query<'a> {
     /// Leaves the first `count`, after everything else.
     #[must_use]
     pub fn limit(mut self, count: usize) -> Self {
-        self.limit = Some(count);
+        self.window.limit = Some(count);
         self
+    }
+
+    /// Leaves out the first `count`, before the limit. It costs as much as to find them; pages of
+    /// any depth cost the same with [`Query::after`].
+    #[must_use]
+    pub fn offset(mut self, count: usize) -> Self {
+        self.window.offset = count;
+        self
+    }
+
+    /// Leaves what comes behind a position, before offset and limit.
+    ///
+    /// ```
+    /// use fastness::object::{Database, DatabaseOptions, Order};
+    /// use fastness::schema::{Class, Property, Scalar, Schema};
+    ///
+    /// let note = Class::new("Note")?
+    ///     .with(Property::new("title", Scalar::String)?.required().primary_key())
+    ///     .with(Property::new("stars", Scalar::Int)?.indexed());
+    /// let options = DatabaseOptions::schema(Schema::new([note])?, 0);
+    /// let database = Database::in_memory(&fastness::StoreOptions::new(), &options)?;
+    /// database.transact(|txn| {
+    ///     for (title, stars) in [("a", 3), ("b", 9), ("c", 3), ("d", 5)] {
+    ///         let note = txn.create_with_key("Note", title)?;
+    ///         txn.set(&note, "stars", stars)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    ///
+    /// let snapshot = database.snapshot()?;
+    /// let notes = snapshot.objects("Note")?;
+    /// let page = notes.query().sort("stars", Order::Ascending).limit(2);
+    /// let first = page.find()?;
+    /// let last = page.position(&first[1])?.unwrap();
+    /// database.transact(|txn| txn.delete(&first[1]))?; // other pages stay as they are
+    ///
+    /// let snapshot = database.snapshot()?;
+    /// let notes = snapshot.objects("Note")?;
+    /// let next = notes.query().sort("stars", Order::Ascending).limit(2).after(last);
+    /// let keys: Vec<_> = next.find()?.iter().map(|id| id.key.to_string()).collect();
+    /// assert_eq!(keys, ["\"d\"", "\"b\""]);
+    /// # Ok::<(), fastness::Error>(())
+    /// ```
+    #[must_use]
+    pub fn after(mut self, position: Position) -> Self {
+        self.window.after = Some(Arc::new(position));
+        self
+    }
+
+    /// Returns the position of an object in the order of this query; none if the object is not
+    /// there. Whether the object is a result does not matter.
+    ///
+    /// # Errors
+    /// As [`Query::find`].
+    pub fn position(&self, object: &ObjectId) -> Result<Option<Position>> {
+        if object.class != self.objects.table.id {
+            return Ok(None);
+        }
+        let hit = self.hit(None, &self.sort_paths()?, &object.key)?;
+        Ok(hit.map(|Hit { key, by }| Position { values: by, key }))
     }
 
     /// Looks at every object, whatever indexes there are.
@@ -159,7 +259,7 @@ impl<'a> Query<'a> {
     /// # Errors
     /// As [`Query::find`].
     pub fn first(&self) -> Result<Option<ObjectId>> {
-        let limit = self.limit.map_or(1, |limit| limit.min(1));
+        let limit = self.window.limit.map_or(1, |limit| limit.min(1));
         Ok(self.clone().limit(limit).find()?.pop())
     }
 
@@ -168,106 +268,19 @@ impl<'a> Query<'a> {
     /// # Errors
     /// As [`Query::find`].
     pub fn count(&self) -> Result<u64> {
-        if !self.distinct.is_empty() {
+        if !self.distinct.is_empty() || self.window.after.is_some() {
             return Ok(self.keys()?.len() as u64);
         }
         self.sort_paths()?;
-        let (mut count, limit) = (0_u64, self.limit.map_or(u64::MAX, |limit| limit as u64));
-        if limit == 0 {
+        let (mut count, most) = (0, self.window.most());
+        if most == 0 {
             return self.condition().map(|_| 0);
         }
         self.unsorted().each(&mut |_| {
             count += 1;
-            Ok(count < limit)
+            Ok(count < most)
         })?;
-        Ok(count)
-    }
-
-    /// Adds up a property of the objects; null counts as nothing. Whole numbers wrap around at 64
-    /// bits, others add up in the order of the objects, to a double.
-    ///
-    /// # Errors
-    /// [`crate::ObjectError::Type`] if it is no number; as [`Query::find`].
-    pub fn sum(&self, property: &str) -> Result<Value<'static>> {
-        let column = self.column(property, is_number)?;
-        let mut sum = match column.kind() {
-            PropertyType::Scalar(Scalar::Float | Scalar::Double) => Value::Double(0.0),
-            _ => Value::Int(0),
-        };
-        self.values(column, |value| match (&mut sum, value) {
-            (Value::Int(sum), Value::Int(value)) => *sum = sum.wrapping_add(*value),
-            (Value::Double(sum), Value::Float(value)) => *sum += f64::from(*value),
-            (Value::Double(sum), Value::Double(value)) => *sum += value,
-            _ => {}
-        })?;
-        Ok(sum)
-    }
-
-    /// Returns the mean of a property of the objects that have a value; none if there are none.
-    ///
-    /// # Errors
-    /// As [`Query::sum`].
-    #[expect(clippy::cast_precision_loss, reason = "a mean is not exact")]
-    pub fn average(&self, property: &str) -> Result<Option<f64>> {
-        let column = self.column(property, is_number)?;
-        let (mut sum, mut count) = (0.0, 0_u64);
-        self.values(column, |value| {
-            sum += match value {
-                Value::Int(value) => *value as f64,
-                Value::Float(value) => f64::from(*value),
-                Value::Double(value) => *value,
-                _ => return,
-            };
-            count += 1;
-        })?;
-        Ok((count > 0).then(|| sum / count as f64))
-    }
-
-    /// Returns the least value of a property of the objects: null if there is none. NaN counts as
-    /// nothing.
-    ///
-    /// # Errors
-    /// [`crate::ObjectError::Type`] if it is neither a number nor a timestamp; as [`Query::find`].
-    pub fn min(&self, property: &str) -> Result<Value<'static>> {
-        self.extreme(property, Ordering::Less)
-    }
-
-    /// Returns the greatest value of a property of the objects, as [`Query::min`] the least.
-    ///
-    /// # Errors
-    /// As [`Query::min`].
-    pub fn max(&self, property: &str) -> Result<Value<'static>> {
-        self.extreme(property, Ordering::Greater)
-    }
-
-    fn extreme(&self, property: &str, better: Ordering) -> Result<Value<'static>> {
-        let column = self.column(property, |kind| {
-            is_number(kind) || *kind == PropertyType::Scalar(Scalar::Timestamp)
-        })?;
-        let mut best = Value::Null;
-        if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
-            let order = if better.is_lt() { Order::Ascending } else { Order::Descending };
-            let in_order = InOrder { column, order, without_null: true };
-            let table = self.objects.table;
-            let is_done = self.in_order(in_order, &mut |row| {
-                best = self.view().one(&[ColumnRef { table, column }], row)?;
-                Ok(best.is_null())
-            })?;
-            if is_done {
-                return Ok(best);
-            }
-        }
-        self.values(column, |value| {
-            let is_nothing = match value {
-                Value::Float(value) => value.is_nan(),
-                Value::Double(value) => value.is_nan(),
-                _ => value.is_null(),
-            };
-            if !is_nothing && (best.is_null() || in_order(value, &best) == better) {
-                best = value.clone().into_owned();
-            }
-        })?;
-        Ok(best)
+        Ok(count.saturating_sub(self.window.offset) as u64)
     }
 
     pub(super) fn view(&self) -> View<'a> {
@@ -280,41 +293,8 @@ impl<'a> Query<'a> {
         self.filter.as_ref().map(compile).transpose()
     }
 
-    fn column(&self, property: &str, fits: impl Fn(&PropertyType) -> bool) -> Result<&'a Column> {
-        let table = self.objects.table;
-        let column = lookup::property(table, property)?;
-        if fits(column.kind()) {
-            return Ok(column);
-        }
-        Err(type_error(ColumnRef::new(table, column), "a number"))
-    }
-
-    /// Hands over a property of the objects, in their order.
-    fn values(&self, column: &'a Column, mut body: impl FnMut(&Value<'_>)) -> Result<()> {
-        let table = self.objects.table;
-        let path = [ColumnRef { table, column }];
-        let slot = RecordSlot::of(column);
-        let mut hand = |row: RecordRef<'_>| match slot.and_then(|slot| slot.plain(row.record)) {
-            Some(value) => {
-                body(&value);
-                Ok(())
-            }
-            None => self.view().one(&path, row).map(|value| body(&value)),
-        };
-        if self.sort.is_empty() && self.distinct.is_empty() && self.limit.is_none() {
-            return self.each(&mut |row| hand(row).map(|()| true));
-        }
-        for key in self.keys()? {
-            let key = key.to_bytes();
-            let record = self.objects.tree.get(&key)?;
-            let record = record.ok_or_else(|| self.view().tables.malformed())?;
-            hand(RecordRef { key: &key, record: &record })?;
-        }
-        Ok(())
-    }
-
     /// Returns the query without an order, for answers that do not depend on one.
-    fn unsorted(&self) -> Self {
+    pub(super) fn unsorted(&self) -> Self {
         Self { sort: Vec::new(), ..self.clone() }
     }
 
@@ -336,38 +316,57 @@ impl<'a> Query<'a> {
         Ok(hops)
     }
 
+    /// Returns the position that results come behind.
+    ///
+    /// # Errors
+    /// If it has no values of the types that the query is sorted by.
+    pub(super) fn after_hit(&self, paths: &[PropertyPath<'a>]) -> Result<Option<Hit>> {
+        let Some(after) = &self.window.after else { return Ok(None) };
+        for (index, path) in paths.iter().enumerate() {
+            let Some(field) = path.last() else { continue };
+            let fits = |value: &&Value<'_>| {
+                value.is_null() || type_name(field.column.kind()) == value.type_name()
+            };
+            if after.values.get(index).filter(fits).is_none() {
+                return Err(type_error(*field, "the value of this position"));
+            }
+        }
+        Ok(Some(Hit { key: after.key.clone(), by: after.values.clone() }))
+    }
+
     /// Returns the keys of the objects, in their order.
-    fn keys(&self) -> Result<Vec<ObjectKey>> {
+    pub(super) fn keys(&self) -> Result<Vec<ObjectKey>> {
         let view = self.view();
         let paths = self.sort_paths()?;
         let distinct: Vec<PropertyPath<'a>> =
             self.distinct.iter().map(|path| self.sortable(path)).collect::<Result<_>>()?;
+        let after = self.after_hit(&paths)?;
+        let is_behind =
+            |hit: &Hit| after.as_ref().is_none_or(|after| self.place(hit, after).is_gt());
         let mut found = Vec::new();
-        let limit = self.limit.unwrap_or(usize::MAX);
-        let enough = if paths.is_empty() && distinct.is_empty() { limit } else { usize::MAX };
-        if enough == 0 {
+        let most = self.window.most();
+        let enough = if paths.is_empty() && distinct.is_empty() { most } else { usize::MAX };
+        if most == 0 {
             return self.condition().map(|_| Vec::new());
         }
-        if let Some(found) = self.first_in_order()? {
+        if let Some(found) = self.first_in_order(after.as_ref())? {
             return Ok(found);
         }
         let all: Vec<_> = paths.iter().chain(&distinct).collect();
         self.each(&mut |row| {
-            found.push(view.hit(&all, row)?);
+            let hit = view.hit(&all, row)?;
+            // The first of equal objects remains, wherever it is.
+            if !distinct.is_empty() || is_behind(&hit) {
+                found.push(hit);
+            }
             Ok(found.len() < enough)
         })?;
         found.sort_by(|one, two| self.order(one, two));
         if !distinct.is_empty() {
-            let by = |at: usize| &found[at].by[paths.len()..];
-            // Equal ones are adjacent, the first of them first.
-            let mut seen = places_by(found.len(), &|one, two| alike(by(one), by(two)));
-            seen.dedup_by(|two, one| alike(by(*one), by(*two)).is_eq());
-            let mut kept = vec![false; found.len()];
-            seen.into_iter().for_each(|at| kept[at] = true);
-            let mut kept = kept.into_iter();
-            found.retain(|_| kept.next() == Some(true));
+            leave_distinct(&mut found, paths.len());
+            found.retain(is_behind);
         }
-        found.truncate(limit);
+        self.window.cut(&mut found);
         Ok(found.into_iter().map(|found| found.key).collect())
     }
 
@@ -422,14 +421,14 @@ impl<'a> Query<'a> {
 
 impl<'a> View<'a> {
     /// Reads what an object is sorted by.
-    fn hit(&self, paths: &[&PropertyPath<'a>], row: RecordRef<'_>) -> Result<Hit> {
+    pub(super) fn hit(&self, paths: &[&PropertyPath<'a>], row: RecordRef<'_>) -> Result<Hit> {
         let by = paths.iter().map(|path| self.one(path, row)).collect::<Result<_>>()?;
         let key = ObjectKey::from_bytes(row.key).ok_or_else(|| self.tables.malformed())?;
         Ok(Hit { key, by })
     }
 
     /// Reads the one value that a path over single links leads to.
-    fn one(&self, path: &[ColumnRef<'a>], row: RecordRef<'_>) -> Result<Value<'static>> {
+    pub(super) fn one(&self, path: &[ColumnRef<'a>], row: RecordRef<'_>) -> Result<Value<'static>> {
         let value = std::cell::RefCell::new(Value::Null);
         self.any(path, row, &|found| {
             *value.borrow_mut() = found.clone().into_owned();
@@ -439,11 +438,16 @@ impl<'a> View<'a> {
     }
 }
 
-const fn is_number(kind: &PropertyType) -> bool {
-    matches!(
-        kind,
-        PropertyType::Counter | PropertyType::Scalar(Scalar::Int | Scalar::Float | Scalar::Double)
-    )
+/// Leaves the first of the objects that are equal in the values from one on.
+fn leave_distinct(found: &mut Vec<Hit>, from: usize) {
+    let by = |at: usize| &found[at].by[from..];
+    // Equal ones are adjacent, the first of them first.
+    let mut seen = places_by(found.len(), &|one, two| alike(by(one), by(two)));
+    seen.dedup_by(|two, one| alike(by(*one), by(*two)).is_eq());
+    let mut kept = vec![false; found.len()];
+    seen.into_iter().for_each(|at| kept[at] = true);
+    let mut kept = kept.into_iter();
+    found.retain(|_| kept.next() == Some(true));
 }
 
 fn alike(one: &[Value<'_>], two: &[Value<'_>]) -> Ordering {

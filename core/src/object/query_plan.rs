@@ -51,6 +51,13 @@ pub enum QueryPlan {
         /// The property.
         property: String,
     },
+    /// In the order of an index or of the primary key, from a position on until enough are found.
+    OrderAfter {
+        /// The property.
+        property: String,
+    },
+    /// In the order of keys, from a position on.
+    KeysAfter,
     /// By the links to an object.
     Links {
         /// The property that they are in.
@@ -87,9 +94,9 @@ pub(super) type VisitObject<'v> = dyn FnMut(RecordRef<'_>) -> Result<bool> + 'v;
 /// Keys of a tree: from one, up to but without another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
-    from: Vec<u8>,
+    pub(super) from: Vec<u8>,
     /// None: to the end.
-    to: Option<Vec<u8>>,
+    pub(super) to: Option<Vec<u8>>,
 }
 
 /// The tree whose keys name objects.
@@ -132,6 +139,18 @@ impl Bounds {
     /// Returns the keys before another one.
     pub(super) fn before(&self, to: Vec<u8>) -> Self {
         Self { from: self.from.clone(), to: Some(to) }
+    }
+
+    /// Returns the keys that are in both; none if there are none.
+    pub(super) fn and(self, other: &Self) -> Self {
+        let from = self.from.max(other.from.clone());
+        let to = match (self.to, &other.to) {
+            (Some(one), Some(two)) => Some(one.min(two.clone())),
+            (one, two) => one.or_else(|| two.clone()),
+        };
+        // A range must not end before it begins.
+        let to = to.map(|to| to.max(from.clone()));
+        Self { from, to }
     }
 
     pub(super) fn range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
@@ -393,6 +412,10 @@ impl fmt::Display for QueryPlan {
             Self::Order { property } => {
                 write!(f, "in the order of `{property}`, until it has enough")
             }
+            Self::OrderAfter { property } => {
+                write!(f, "in the order of `{property}` from a position on, until it has enough")
+            }
+            Self::KeysAfter => f.write_str("in the order of keys, from a position on"),
             Self::AnyOf { plans } => {
                 for (index, plan) in plans.iter().enumerate() {
                     write!(f, "{}{plan}", if index > 0 { ", and " } else { "" })?;

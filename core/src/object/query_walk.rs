@@ -11,14 +11,16 @@
 //! Specification: docs/objects.md#queries. Check: tests of core, guards.
 
 use super::compiled::Compiled;
-use super::query::Query;
+use super::query::{Hit, Query};
 use super::query_plan::{Bounds, InOrder, KeyWalk, Narrow, Order, QueryPlan, VisitObject, narrow};
 use super::visits::{OBJECT, count};
 use crate::error::Result;
 use crate::fault::{self, Fault};
-use crate::table::index::{is_shortened, object, without_null};
+use crate::table::index::{is_shortened, object, value_prefix, without_null};
 use crate::table::limits::limits;
-use crate::table::{Column, ColumnPlace, ColumnRef, ObjectKey, RecordRef, Value};
+use crate::table::{
+    Column, ColumnPlace, ColumnRef, ObjectKey, RecordRef, Value, after as after_prefix,
+};
 
 /// How many objects that an index names are looked for together.
 const KEYS_AT_ONCE: usize = 16;
@@ -41,9 +43,16 @@ impl<'a> Query<'a> {
         if let Some(in_order) = self.limited_order()?
             && self.may_walk_in_order(way.as_ref(), in_order.column)
         {
-            return Ok(QueryPlan::Order { property: in_order.column.name().to_owned() });
+            let property = in_order.column.name().to_owned();
+            return Ok(match &self.window.after {
+                Some(_) => QueryPlan::OrderAfter { property },
+                None => QueryPlan::Order { property },
+            });
         }
-        let Some(way) = way else { return Ok(QueryPlan::All) };
+        let Some(way) = way else {
+            let is_part = self.first_key().is_some();
+            return Ok(if is_part { QueryPlan::KeysAfter } else { QueryPlan::All });
+        };
         let plan = way.plan();
         let property = way.ranges.first().map(|range| range.hop.column.name().to_owned());
         let Some(property) = property.filter(|_| way.only_objects().is_none()) else {
@@ -58,7 +67,7 @@ impl<'a> Query<'a> {
 
     /// Tells whether a visitor may end a walk in the order of keys.
     fn may_stop_early(&self) -> bool {
-        self.limit.is_some() && self.sort.is_empty() && self.distinct.is_empty()
+        self.window.limit.is_some() && self.sort.is_empty() && self.distinct.is_empty()
     }
 
     /// Returns how many entries of an index are walked at most.
@@ -74,10 +83,11 @@ impl<'a> Query<'a> {
         let condition = self.condition()?;
         let mut walk = ObjectWalk { query: self, condition: condition.as_ref(), body };
         let Some(way) = self.plan_of(condition.as_ref()) else {
-            return walk.all(&Bounds::from(Vec::new()), usize::MAX).map(drop);
+            return walk.all(&self.all_keys(), usize::MAX).map(drop);
         };
         if let Some(bounds) = way.only_objects() {
-            return walk.all(bounds, usize::MAX).map(drop);
+            let bounds = bounds.clone().and(&self.all_keys());
+            return walk.all(&bounds, usize::MAX).map(drop);
         }
         let mut keys = way.walk(self.view());
         if self.may_stop_early() && !fault::on(Fault::Ob18) {
@@ -89,8 +99,21 @@ impl<'a> Query<'a> {
         let most = fault::object::whole_range(self.most_entries());
         match keys.read(most)? {
             true => walk.named(&keys.take()).map(drop),
-            false => walk.all(&Bounds::from(Vec::new()), usize::MAX).map(drop),
+            false => walk.all(&self.all_keys(), usize::MAX).map(drop),
         }
+    }
+
+    /// Returns the first key that can be a result, if the results are in the order of keys behind
+    /// a position.
+    fn first_key(&self) -> Option<Vec<u8>> {
+        let after = self.window.after.as_ref().filter(|_| !self.scan)?;
+        let is_by_key = self.sort.is_empty() && self.distinct.is_empty();
+        is_by_key.then(|| behind(after.key.to_bytes().to_vec()))
+    }
+
+    /// Returns the keys of all objects that can be results.
+    fn all_keys(&self) -> Bounds {
+        Bounds::from(self.first_key().unwrap_or_default())
     }
 
     /// Returns the property that sorts the results, if a walk in its order may stop early.
@@ -99,7 +122,7 @@ impl<'a> Query<'a> {
             return Ok(None);
         };
         let path = self.sortable(path)?;
-        let ([hop], Some(1..)) = (&path[..], self.limit) else { return Ok(None) };
+        let ([hop], Some(1..)) = (&path[..], self.window.limit) else { return Ok(None) };
         Ok(Some(InOrder { column: hop.column, order: *order, without_null: false }))
     }
 
@@ -110,18 +133,61 @@ impl<'a> Query<'a> {
         is_in_order && !self.scan && way.is_none_or(|way| !way.is_selective())
     }
 
-    /// Returns the keys of the first objects in the order of the results, if a walk in that order
-    /// finds them soon.
-    pub(super) fn first_in_order(&self) -> Result<Option<Vec<ObjectKey>>> {
+    /// Returns the keys of the first objects behind a position in the order of the results, if a
+    /// walk in that order finds them soon.
+    pub(super) fn first_in_order(&self, after: Option<&Hit>) -> Result<Option<Vec<ObjectKey>>> {
         let Some(in_order) = self.limited_order()? else { return Ok(None) };
-        let limit = self.limit.unwrap_or(usize::MAX);
+        let (most, view) = (self.window.most(), self.view());
+        let path = vec![ColumnRef::new(self.objects.table, in_order.column)];
         let mut found = Vec::new();
         let is_done = self.in_order(in_order, &mut |row| {
-            let key = ObjectKey::from_bytes(row.key);
-            found.push(key.ok_or_else(|| self.view().tables.malformed())?);
-            Ok(found.len() < limit)
+            let key = match after {
+                // The walk may begin before the position.
+                Some(after) => {
+                    let hit = view.hit(&[&path], row)?;
+                    self.place(&hit, after).is_gt().then_some(hit.key)
+                }
+                None => {
+                    Some(ObjectKey::from_bytes(row.key).ok_or_else(|| view.tables.malformed())?)
+                }
+            };
+            found.extend(key);
+            Ok(found.len() < most)
         })?;
+        self.window.cut(&mut found);
         Ok(is_done.then_some(found))
+    }
+
+    /// Returns the entries, of an index or of objects, behind the position.
+    fn entries_behind(&self, in_order: InOrder<'_>) -> Bounds {
+        let Some(after) = self.window.after.as_ref() else { return Bounds::from(Vec::new()) };
+        let key = after.key.to_bytes().to_vec();
+        let is_ascending = in_order.order == Order::Ascending;
+        if in_order.column.place == ColumnPlace::Key {
+            return match is_ascending {
+                true => Bounds::from(behind(key)),
+                false => Bounds::from(Vec::new()).before(key),
+            };
+        }
+        let value = after.values.first().unwrap_or(&Value::Null);
+        let at = value_prefix(value);
+        match is_ascending {
+            // An index does not distinguish long strings with one beginning.
+            true if is_shortened(in_order.column.kind(), &at) => Bounds::from(at),
+            true => Bounds::from(behind([at, key].concat())),
+            // Objects of one value are in the order of their keys here too.
+            false => Bounds { from: Vec::new(), to: after_prefix(&at) },
+        }
+    }
+
+    /// Returns the entries of a value behind the position, if this is at that value.
+    fn entries_of(&self, in_order: InOrder<'_>, value: &[u8]) -> Bounds {
+        let after = self.window.after.as_ref().filter(|after| {
+            let at = value_prefix(after.values.first().unwrap_or(&Value::Null));
+            at == value && !is_shortened(in_order.column.kind(), value)
+        });
+        let from = after.map(|after| behind([value, &after.key.to_bytes()[..]].concat()));
+        Bounds::from(from.unwrap_or_default())
     }
 
     /// Visits the objects that meet the condition in the order of a property, until the visitor
@@ -144,6 +210,7 @@ impl<'a> Query<'a> {
         });
         let least = if in_order.without_null { without_null() } else { Vec::new() };
         let bounds = range.unwrap_or_else(|| Bounds::from(least));
+        let bounds = bounds.and(&self.entries_behind(in_order));
         let mut walk = ObjectWalk { query: self, condition: condition.as_ref(), body };
         // Keys of objects need no index, so a walk in their order is never worse than a scan.
         let is_key = in_order.column.place == ColumnPlace::Key;
@@ -158,6 +225,12 @@ impl<'a> Query<'a> {
             (_, Order::Descending) => walk.values_backwards(in_order, bounds, most),
         }
     }
+}
+
+/// Returns the least key behind one.
+fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
 }
 
 /// How a part of a walk ended.
@@ -258,7 +331,8 @@ impl<'a> ObjectWalk<'_, 'a, '_> {
     /// Walks the keys that an index names and all objects in turns, of which the objects get two
     /// thirds. When the keys end first, the objects that are left are looked for.
     fn in_turns(&mut self, keys: &mut KeyWalk<'a>) -> Result<()> {
-        let mut range = self.query.objects.tree.range(..)?;
+        let all = self.query.all_keys();
+        let mut range = self.query.objects.tree.range(all.range())?;
         let mut last: Option<Vec<u8>> = None;
         let mut turns = 1;
         while !keys.read(turns * OBJECT / OBJECTS_PER_INDEX_TURN)? {
@@ -351,6 +425,7 @@ impl<'a> ObjectWalk<'_, 'a, '_> {
             let key = key.ok_or_else(|| self.query.view().tables.malformed())?;
             let value = last.0[..last.0.len() - key.len()].to_vec();
             let of_value = Bounds::beginning_with(value.clone());
+            let of_value = of_value.and(&self.query.entries_of(by, &value));
             match self.values(by, &of_value, &mut left)? {
                 Walked::ToTheEnd => bounds = bounds.before(value),
                 walked => return Ok(walked.is_done()),

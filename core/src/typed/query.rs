@@ -4,7 +4,7 @@ use super::Object;
 use super::link::{Link, Stored};
 use super::objects::Objects;
 use crate::error::Result;
-use crate::object::{self, Filter, ObjectKey, Order, Value};
+use crate::object::{self, Filter, Groups, ObjectKey, Order, Position, Value};
 
 /// A question about the objects of a class; see [`object::Query`].
 #[derive(Clone, Debug)]
@@ -95,6 +95,32 @@ impl<'a, T: Object> Query<'a, T> {
     #[must_use]
     pub fn limit(self, count: usize) -> Self {
         Self { query: self.query.limit(count), ..self }
+    }
+
+    /// Leaves out the first `count`, before the limit; see [`object::Query::offset`].
+    #[must_use]
+    pub fn offset(self, count: usize) -> Self {
+        Self { query: self.query.offset(count), ..self }
+    }
+
+    /// Leaves what comes behind a position; see [`object::Query::after`].
+    #[must_use]
+    pub fn after(self, position: Position) -> Self {
+        Self { query: self.query.after(position), ..self }
+    }
+
+    /// Returns the position of an object in the order of this query; none if it is not there.
+    ///
+    /// # Errors
+    /// As [`object::Query::position`].
+    pub fn position(&self, of: &Link<T>) -> Result<Option<Position>> {
+        self.query.position(of.id())
+    }
+
+    /// Groups the objects by the value of a property; see [`object::Query::group_by`].
+    #[must_use]
+    pub fn group_by(&self, path: impl Into<String>) -> Groups<'a> {
+        self.query.group_by(path)
     }
 
     /// Returns the objects.

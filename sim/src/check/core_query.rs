@@ -2,7 +2,7 @@
 
 use super::objects::bridge;
 use fastness::Error;
-use fastness::object::{CompareOp, Filter, Order, Query, StringOp, View};
+use fastness::object::{CompareOp, Filter, Objects, Order, Position, Query, StringOp, View};
 use fastness_models::object_query::{
     CompareOp as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
     StringOp as ModelTextTest,
@@ -63,19 +63,49 @@ fn one_of(view: &View<'_>, parts: &[ModelFilter]) -> Result<Option<Filter>, Erro
     Ok((values.len() % 2 == 0).then(|| Filter::one_of(path.as_str(), values)))
 }
 
-/// Translates a query of the model.
-pub(super) fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Error> {
-    let mut made = view.objects(&query.class)?.query();
-    if let Some(held) = &query.filter {
-        made = made.filter(filter(view, held)?);
+/// The values of a query that are translated.
+#[derive(Clone)]
+pub(super) struct QueryParts {
+    filter: Option<Filter>,
+    after: Option<Position>,
+}
+
+/// Translates the values of a query of the model.
+pub(super) fn parts(view: &View<'_>, query: &ModelQuery) -> Result<QueryParts, Error> {
+    let filter = query.filter.as_ref().map(|held| filter(view, held)).transpose()?;
+    let after = query.after.as_ref().map(|after| {
+        let values = after.values.iter().map(|value| bridge::core_value(view, value));
+        let key = bridge::object_id(view, &(query.class.clone(), after.key.clone()))?.key;
+        Ok::<_, Error>(Position { values: values.collect::<Result<_, _>>()?, key })
+    });
+    Ok(QueryParts { filter, after: after.transpose()? })
+}
+
+/// Asks a query of the model about objects.
+pub(super) fn asked_of<'a>(
+    objects: &Objects<'a>,
+    query: &ModelQuery,
+    parts: QueryParts,
+) -> Query<'a> {
+    let mut made = objects.query();
+    if let Some(filter) = parts.filter {
+        made = made.filter(filter);
     }
     for (path, is_descending) in &query.sort {
         let order = if *is_descending { Order::Descending } else { Order::Ascending };
         made = made.sort(path.as_str(), order);
     }
-    made = made.distinct(query.distinct.iter().map(String::as_str));
-    Ok(match query.limit {
+    made = made.distinct(query.distinct.iter().map(String::as_str)).offset(query.offset);
+    if let Some(after) = parts.after {
+        made = made.after(after);
+    }
+    match query.limit {
         Some(limit) => made.limit(limit),
         None => made,
-    })
+    }
+}
+
+/// Translates a query of the model.
+pub(super) fn core_query<'a>(view: &View<'a>, query: &ModelQuery) -> Result<Query<'a>, Error> {
+    Ok(asked_of(&view.objects(&query.class)?, query, parts(view, query)?))
 }

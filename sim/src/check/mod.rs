@@ -41,6 +41,7 @@ mod plan;
 mod probe;
 mod promises;
 mod queries;
+mod query_groups;
 mod refused_open;
 mod schema;
 mod shrink;

@@ -165,6 +165,11 @@ pub(super) const Q4: Invariant = promise(
     "A query visits at most one and a half times the objects and index entries that a full scan \
      visits, and a constant number more.",
 );
+pub(super) const Q5: Invariant = promise(
+    "Q5",
+    "Results behind a position are those that the order of the query puts after it, whatever was \
+     written since the position was taken.",
+);
 pub(super) const S1: Invariant =
     promise("S1", "Every page is in use or free in a commit, never both, never neither.");
 pub(super) const S2: Invariant = promise(

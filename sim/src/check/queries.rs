@@ -1,30 +1,31 @@
 //! Queries: every query plan gives the answer of the model.
 
 use super::compare::CheckError;
-use super::core_query::core_query;
+use super::core_query::{asked_of, core_query, parts};
 use super::definition::{Check, Distribution, Violation};
 use super::live_results::LiveResults;
 use super::objects::bridge;
 use super::objects::driver;
 use super::objects::harness::ObjectHarness;
 use super::objects::object_check::ObjectCheck;
-use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4, W4, W6, W7};
+use super::promises::{A4, B1, B2, B4, B5, B6, B8, B13, Q1, Q2, Q3, Q4, Q5, W4, W6, W7};
+use super::query_groups::{GroupedQuery, compare_groups, mean_bits, nan, same};
 use super::schema::{change_schema, make_change};
 use fastness::Error;
 use fastness::inspect::{limits, visits};
-use fastness::object::{Query, QueryPlan, View};
+use fastness::object::{PropertyValue, Query, QueryPlan, View};
 use fastness_models::object_query::{
     CompareOp as ModelComparison, Filter as ModelFilter, Query as ModelQuery,
     StringOp as ModelTextTest,
 };
-use fastness_models::objects::{DatabaseState, ObjectRefusal, Value as ModelValue};
+use fastness_models::objects::{DatabaseState, Key, ObjectRefusal, Value as ModelValue};
 use fastness_models::query_domain::QueryGenerator;
 use fastness_models::{Op, OpKind};
 
 pub(super) const CHECK: Check = Check {
     name: "queries",
     about: "queries with and without an index, compared with a full scan, and live results",
-    invariants: &[Q1, Q2, Q3, Q4, W4, W6, W7, B1, B2, B4, B5, B6, B8, B13, A4],
+    invariants: &[Q1, Q2, Q3, Q4, Q5, W4, W6, W7, B1, B2, B4, B5, B6, B8, B13, A4],
     marks: &[
         "wrote through another database over the store",
         "found by the primary key",
@@ -43,6 +44,13 @@ pub(super) const CHECK: Check = Check {
         "sorted",
         "distinct removed results",
         "limit cut",
+        "offset left out results",
+        "found what comes behind a position",
+        "walked an index from a position on",
+        "a position was that of a deleted object",
+        "grouped",
+        "deleted what a query found",
+        "updated what a query found",
         "index look-up without results",
         "query refused",
         "queried within a transaction",
@@ -92,13 +100,18 @@ const VISITS_OF_ENTRY: usize = 6;
 const FILL: u8 = 60;
 
 /// Queries between changes, and live results.
-struct QueryCheck(LiveResults);
+#[derive(Default)]
+struct QueryCheck {
+    live: LiveResults,
+    /// A page that was asked for, whose position is that of an object in an older state.
+    page: Option<ModelQuery>,
+}
 
 impl ObjectCheck for QueryCheck {
     const INVARIANT: &'static str = Q1.id;
 
     fn begin(_harness: &mut ObjectHarness<'_>) -> Result<Self, CheckError> {
-        Ok(Self(LiveResults::default()))
+        Ok(Self::default())
     }
 
     fn act(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
@@ -107,17 +120,17 @@ impl ObjectCheck for QueryCheck {
         }
         let before = harness.committed.clone();
         let acted = match op.kind {
-            OpKind::Query => query(harness, op),
-            OpKind::Observe => self.0.act(harness, op),
+            OpKind::Query => self.query(harness, op),
+            OpKind::Observe => self.live.act(harness, op),
             OpKind::Fill => fill(harness, op),
-            OpKind::Set => match self.0.place(op, harness.seen()) {
+            OpKind::Set => match self.live.place(op, harness.seen()) {
                 Some((id, name)) => {
                     harness.probe.count(op.kind.name(), 1);
                     harness.set_property((&id, &name), op.c)
                 }
                 None => harness.act(op),
             },
-            OpKind::ChangeSchema => match self.0.removal(op) {
+            OpKind::ChangeSchema => match self.live.removal(op) {
                 Some(change) => make_change(harness, &change),
                 None => change_schema(harness, op),
             },
@@ -125,17 +138,62 @@ impl ObjectCheck for QueryCheck {
         };
         // Also if a step after the commit failed.
         if before != harness.committed {
-            self.0.committed(&before, &harness.committed)?;
+            self.live.committed(&before, &harness.committed)?;
         }
         acted
     }
 
     fn release(&mut self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
-        self.0.release(harness)
+        self.live.release(harness)
     }
 
     fn end(mut self, harness: &mut ObjectHarness<'_>) -> Result<(), CheckError> {
         self.release(harness)
+    }
+}
+
+impl QueryCheck {
+    /// Runs one query with every plan.
+    fn query(&mut self, harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
+        let operands = [op.a, op.b, op.c];
+        let mut draw = QueryGenerator::new(harness.domain, harness.seen(), operands);
+        let (mut asked, state) = (draw.query(), harness.seen().clone());
+        if op.c.is_multiple_of(3) {
+            asked = self.page(draw.page(asked), (op, &state));
+        }
+        let names = [draw.property(&asked.class), draw.property(&asked.class)];
+        if op.b.is_multiple_of(16) {
+            return write_found(harness, (&asked, &names[0]), op);
+        }
+        let snapshot = harness.database().snapshot()?;
+        let marks = if harness.is_writing() {
+            let mut marks = ask(&harness.txn_view(), &state, (&asked, &names))?;
+            marks.push("queried within a transaction");
+            marks
+        } else {
+            ask(&snapshot.view(), &state, (&asked, &names))?
+        };
+        marks.into_iter().for_each(|mark| harness.probe.mark(mark));
+        harness.probe.count(op.kind.name(), 1);
+        Ok(())
+    }
+
+    /// Returns a page, or one that was asked for before.
+    fn page(&mut self, new: ModelQuery, (op, state): (Op, &DatabaseState)) -> ModelQuery {
+        let is_known = |page: &ModelQuery| state.classes.contains_key(&page.class);
+        match self.page.take().filter(is_known) {
+            Some(page) if !op.a.is_multiple_of(4) => {
+                self.page = Some(page.clone());
+                page
+            }
+            _ => {
+                let new = ModelQuery { filter: None, ..new };
+                let values = new.after.iter().flat_map(|after| &after.values);
+                let is_link = |value: &ModelValue| matches!(value, ModelValue::Link(_));
+                self.page = Some(new.clone()).filter(|_| !values.clone().any(is_link));
+                new
+            }
+        }
     }
 }
 
@@ -148,21 +206,39 @@ fn fill(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
     Ok(())
 }
 
-/// Runs one query with every plan.
-fn query(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
-    let operands = [op.a, op.b, op.c];
-    let mut draw = QueryGenerator::new(harness.domain, harness.seen(), operands);
-    let (asked, state) = (draw.query(), harness.seen().clone());
-    let property = draw.property(&asked.class);
-    let snapshot = harness.database().snapshot()?;
-    let marks = if harness.is_writing() {
-        let mut marks = ask(&harness.txn_view(), &state, (&asked, &property))?;
-        marks.push("queried within a transaction");
-        marks
-    } else {
-        ask(&snapshot.view(), &state, (&asked, &property))?
+/// Deletes the objects that a query finds, or updates a property of them.
+fn write_found(
+    harness: &mut ObjectHarness<'_>,
+    (asked, name): (&ModelQuery, &str),
+    op: Op,
+) -> Result<(), CheckError> {
+    let value = harness.value_for((&asked.class, name), op.c);
+    let is_update = op.b.is_multiple_of(32) && value.is_some();
+    let (txn, state) = harness.write()?;
+    let found = state.find(asked);
+    let ids = found.clone().unwrap_or_default().into_iter().map(|key| (asked.class.clone(), key));
+    let parts = parts(&txn.view(), asked)?;
+    let (done, expected) = match value.filter(|_| is_update) {
+        Some(value) => {
+            let core = bridge::core_value(&txn.view(), &value)?;
+            let properties = [(name, PropertyValue::Value(core))];
+            let done =
+                txn.update_found(&asked.class, |it| asked_of(&it, asked, parts), &properties);
+            let set = ids.map(|id| state.set(&id, name, &value)).collect::<Result<Vec<_>, _>>();
+            (done, set.map(drop))
+        }
+        None => {
+            let done = txn.delete_found(&asked.class, |it| asked_of(&it, asked, parts));
+            (done, ids.map(|id| state.delete(&id)).collect::<Result<Vec<_>, _>>().map(drop))
+        }
     };
-    marks.into_iter().for_each(|mark| harness.probe.mark(mark));
+    let expected = found.and_then(|found| expected.map(|()| found.len() as u64));
+    same(("writing what is found", asked), done, &expected)?;
+    if expected.is_ok_and(|count| count > 1) {
+        let mark =
+            if is_update { "updated what a query found" } else { "deleted what a query found" };
+        harness.probe.mark(mark);
+    }
     harness.probe.count(op.kind.name(), 1);
     Ok(())
 }
@@ -171,8 +247,9 @@ fn query(harness: &mut ObjectHarness<'_>, op: Op) -> Result<(), CheckError> {
 fn ask(
     view: &View<'_>,
     state: &DatabaseState,
-    (asked, property): (&ModelQuery, &str),
+    (asked, [property, by]): (&ModelQuery, &[String; 2]),
 ) -> Result<Vec<&'static str>, CheckError> {
+    let (property, by) = (property.as_str(), by.as_str());
     let query = core_query(view, asked)?;
     let scan = query.clone().without_index();
     let expected = state.find(asked);
@@ -186,19 +263,23 @@ fn ask(
         same((way, asked), query.count(), &count)?;
         let first = expected.clone().map(|keys| keys.into_iter().next());
         same((way, asked), query.first().map(|id| id.map(|id| bridge::key(&id.key))), &first)?;
-        let bits = |mean: f64| if mean.is_nan() { f64::NAN.to_bits() } else { mean.to_bits() };
-        let average = query.average(property).map(|mean| mean.map(bits));
+        let average = query.average(property).map(|mean| mean.map(mean_bits));
         let sums = query.sum(property).and_then(|sum| Ok((bridge::value(view, &sum)?, average?)));
         let expected = state
             .sums(asked, property)
-            .map(|sums| (nan(sums.sum), sums.average.map(|mean| bits(f64::from_bits(mean)))));
+            .map(|sums| (nan(sums.sum), sums.average.map(|mean| mean_bits(f64::from_bits(mean)))));
         same((way, asked), sums.map(|(sum, mean)| (nan(sum), mean)), &expected)?;
         let extremes = query.min(property).and_then(|min| Ok([min, query.max(property)?]));
         let extremes = extremes
             .and_then(|[min, max]| Ok([bridge::value(view, &min)?, bridge::value(view, &max)?]));
         same((way, asked), extremes, &state.extremes(asked, property))?;
     }
-    Ok(marks(asked, state, (&expected, query.explain().ok())))
+    let mut marks = marks(asked, state, (&expected, query.explain().ok()));
+    let grouped = GroupedQuery { state, asked, groups: query.group_by(by), by, property };
+    if compare_groups(view, &grouped)? > 1 {
+        marks.push("grouped");
+    }
+    Ok(marks)
 }
 
 /// Compares the visits of a query with those of a full scan.
@@ -231,46 +312,20 @@ fn visits_are_bounded(
     Ok(())
 }
 
-/// All NaNs are equal.
-fn nan(value: ModelValue) -> ModelValue {
-    match value {
-        ModelValue::Double(bits) if f64::from_bits(bits).is_nan() => {
-            ModelValue::Double(f64::NAN.to_bits())
-        }
-        value => value,
-    }
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(
-    what: (&str, &ModelQuery),
-    found: Result<T, Error>,
-    expected: &Result<T, ObjectRefusal>,
-) -> Result<(), CheckError> {
-    let found = match found {
-        Ok(found) => Ok(found),
-        Err(error) => Err(bridge::refusal(&error).ok_or(error)?),
-    };
-    if found == *expected {
-        return Ok(());
-    }
-    let text = format!("{what:?} gives {found:?}, expected {expected:?}");
-    Err(Violation::new(Q1.id, text).into())
-}
-
 /// Returns the marks of a query and its answer.
 fn marks(
     asked: &ModelQuery,
     state: &DatabaseState,
-    (answer, access): (
-        &Result<Vec<fastness_models::objects::Key>, ObjectRefusal>,
-        Option<QueryPlan>,
-    ),
+    (answer, access): (&Result<Vec<Key>, ObjectRefusal>, Option<QueryPlan>),
 ) -> Vec<&'static str> {
     let Ok(found) = answer else { return vec!["query refused"] };
     let mut marks = Vec::new();
     match access {
         Some(QueryPlan::PrimaryKey { .. }) => marks.push("found by the primary key"),
         Some(QueryPlan::Order { .. }) => marks.push("walked in the order of an index"),
+        Some(QueryPlan::OrderAfter { .. }) if !found.is_empty() => {
+            marks.push("walked an index from a position on");
+        }
         Some(QueryPlan::AnyOf { .. }) => marks.push("found by several plans"),
         Some(QueryPlan::AllOfMany { .. }) => marks.push("index named too many"),
         Some(QueryPlan::IndexOrAll { .. }) => marks.push("walked an index and all in turns"),
@@ -311,7 +366,27 @@ fn marks(
     if without(ModelQuery { limit: None, ..asked.clone() }) > found.len() {
         marks.push("limit cut");
     }
+    of_window(asked, (state, found), &mut marks);
     marks
+}
+
+/// Adds the marks of a page.
+fn of_window(
+    asked: &ModelQuery,
+    (state, found): (&DatabaseState, &[Key]),
+    marks: &mut Vec<&'static str>,
+) {
+    let all = state.find(&ModelQuery { offset: 0, limit: None, ..asked.clone() });
+    if asked.offset > 0 && all.is_ok_and(|all| all.first() != found.first()) {
+        marks.push("offset left out results");
+    }
+    let Some(after) = &asked.after else { return };
+    if !found.is_empty() {
+        marks.push("found what comes behind a position");
+    }
+    if state.classes.get(&asked.class).is_some_and(|it| !it.objects.contains_key(&after.key)) {
+        marks.push("a position was that of a deleted object");
+    }
 }
 
 fn paths(filter: &ModelFilter) -> Vec<&str> {

@@ -198,6 +198,17 @@ impl<'w> ObjectHarness<'w> {
         class.properties.get(name).map(|held| held.kind.clone())
     }
 
+    /// Returns a value of the type of a property; none for the primary key or without the property.
+    pub(in crate::check) fn value_for(
+        &self,
+        (class, name): (&str, &str),
+        operand: u8,
+    ) -> Option<Value> {
+        let held = self.seen().classes.get(class)?;
+        let property = held.properties.get(name).filter(|_| held.key.as_deref() != Some(name))?;
+        Some(self.domain.value(&property.kind, operand, self.seen()))
+    }
+
     fn make(&mut self, op: Op) -> Result<(), CheckError> {
         if op.c % 4 == 3 && self.write_struct(op)? {
             return Ok(());
