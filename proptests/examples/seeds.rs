@@ -68,6 +68,7 @@ fn main() -> io::Result<()> {
             "sync_merge" => plans("merge"),
             "sync_replicas" => plans("sync"),
             "sync_sessions" => plans("sessions"),
+            "sync_resets" => plans("reset"),
             check => plans(check),
         };
         fs::create_dir_all(dir.join(body.name))?;

@@ -74,6 +74,7 @@ check_tests! {
     "merge" => merge_holds, merge_holds_encrypted;
     "sync" => sync_holds, sync_holds_encrypted;
     "sessions" => sessions_hold, sessions_hold_encrypted;
+    "reset" => resets_hold, resets_hold_encrypted;
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn every_check_is_tested_here_and_can_be_found() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name).collect();
     let tested = "store crash io-errors damage adversary nonces pins compaction unsynced writers \
                   auth objects schema queries instances file-actions observers \
-                  mirror bounds interleaved merge sync sessions";
+                  mirror bounds interleaved merge sync sessions reset";
     assert_eq!(names.join(" "), tested);
     for check in CHECKS {
         assert_eq!(by_name(check.name).unwrap().name, check.name);

@@ -91,6 +91,7 @@ pub(super) fn check_of(target: &str) -> Option<&'static Check> {
         "sync_merge" => by_name("merge"),
         "sync_replicas" => by_name("sync"),
         "sync_sessions" => by_name("sessions"),
+        "sync_resets" => by_name("reset"),
         // The target of this name reads answers of a server, the check has another.
         "auth" => None,
         _ => by_name(&target.replace('_', "-")),

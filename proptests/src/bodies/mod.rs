@@ -69,6 +69,7 @@ pub const BODIES: &[Body] = &[
     Body { name: "sync_merge", run: sync_merge },
     Body { name: "sync_replicas", run: sync_replicas },
     Body { name: "sync_sessions", run: sync_sessions },
+    Body { name: "sync_resets", run: sync_resets },
     Body { name: "auth", run: auth },
     Body { name: "auth_users", run: auth_users },
     Body { name: "server", run: server },
@@ -140,4 +141,6 @@ plans! {
     sync_replicas => "sync";
     /// Clients and a server agree with their models, whatever becomes of connections and frames.
     sync_sessions => "sessions";
+    /// Client resets keep what apps wrote, whatever interrupts them.
+    sync_resets => "reset";
 }

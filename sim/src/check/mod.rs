@@ -83,6 +83,7 @@ pub static CHECKS: &[Check] = &[
     sync::MERGE,
     sync::CHECK,
     sync::SESSIONS,
+    sync::RESET,
 ];
 
 /// A false promise that every campaign must report.
@@ -146,4 +147,5 @@ bodies! {
     "merge" => sync_merge, sync_merge_encrypted;
     "sync" => sync_replicas, sync_replicas_encrypted;
     "sessions" => sync_sessions, sync_sessions_encrypted;
+    "reset" => sync_resets, sync_resets_encrypted;
 }

@@ -410,6 +410,14 @@ pub(super) const SY23: Invariant = promise(
     "Each own entry that is pending no longer is named to the app once: by its outcomes, as \
      refused, or in the report of a reset; a reason that comes later is named too.",
 );
+pub(super) const SY25: Invariant =
+    promise("SY25", "A reset drops only operations that its backup has.");
+pub(super) const SV5: Invariant = promise(
+    "SV5",
+    "A client applies a download only if its entries give the salt that the server names and their \
+     stamps leave later ones, and a snapshot only if it has the hash that the server names; it \
+     asks for another snapshot once, and then leaves the reset to the app.",
+);
 pub(super) const SV2: Invariant =
     promise("SV2", "No two clients of a database ever get one number, also after a restore.");
 pub(super) const HC1: Invariant =

@@ -22,6 +22,7 @@ pub struct SessionDatabase {
     replica: ServerReplica,
     user: String,
     access: Access,
+    part_bytes_max: usize,
     /// 0 before the client is known.
     client: u32,
     /// Why the store failed last.
@@ -39,7 +40,14 @@ impl SessionDatabase {
     /// Binds a session of a user to a database.
     #[must_use]
     pub const fn new(replica: ServerReplica, user: String, access: Access) -> Self {
-        Self { replica, user, access, client: 0, failure: None }
+        Self { replica, user, access, part_bytes_max: PART_BYTES_MAX, client: 0, failure: None }
+    }
+
+    /// Sends parts of a snapshot with at most so many bytes, within the limit of the protocol.
+    #[must_use]
+    pub const fn part_bytes(mut self, bytes_max: usize) -> Self {
+        self.part_bytes_max = if bytes_max < PART_BYTES_MAX { bytes_max } else { PART_BYTES_MAX };
+        self
     }
 
     /// Returns the client of the session; 0 before it is known. A session that resumes ends an
@@ -78,7 +86,7 @@ impl SessionDatabase {
                 self.read_history(*ticket, (*from, *bytes_max), reply)
             }
             ServerOutput::ReadSnapshot { ticket, snapshot, offset } => {
-                let (number, offset, bytes_max) = (*snapshot, *offset, PART_BYTES_MAX);
+                let (number, offset, bytes_max) = (*snapshot, *offset, self.part_bytes_max);
                 let wanted = WantedPart { number, offset, bytes_max, user: &self.user };
                 self.read_snapshot(*ticket, &wanted, (snapshots, reply))
             }

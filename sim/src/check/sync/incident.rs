@@ -22,7 +22,7 @@ use fastness_sync::entry::{
     Anchor, Change, ElementId, Encoder, EntryError, Header, ObjectRef, Operation, Value,
 };
 use fastness_sync::server::{
-    Access, Answer, ClientIdentity, ClientState, ResumeRefusal, Submission,
+    Access, Answer, ClientIdentity, ClientState, ResumeRefusal, ServerError, Submission,
 };
 
 /// The part of the history that a client needs.
@@ -109,18 +109,22 @@ impl SyncServer<'_> {
         self.injection = Some(injection(op));
     }
 
-    /// Takes an entry of a client whose user may not write.
+    /// Takes an entry of a client whose user may not write, if the server knows the client.
     pub(super) fn refuse(
         &mut self,
         (client, entry): (u32, &[u8]),
         submitted: Submitted,
         oracle: &mut Oracle,
-    ) -> Result<(), CheckError> {
+    ) -> Result<bool, CheckError> {
         let (access, entries) = (Access::Read, &[entry][..]);
         let submission = Submission { client, access, entries, oldest_base: 0 };
-        self.replica().submit(&submission, submitted.now_ms).map_err(failed)?;
+        match self.replica().submit(&submission, submitted.now_ms) {
+            // A reset has given the file the number, and then a backup without it was restored.
+            Err(ServerError::UnknownClient(_)) => return Ok(false),
+            answers => drop(answers.map_err(failed)?),
+        }
         oracle.take_all(client, entries, submitted)?;
-        self.compare_end(oracle)
+        self.compare_end(oracle).map(|()| true)
     }
 
     /// Begins an epoch of the same history, as the operator does with a file that has no mark.

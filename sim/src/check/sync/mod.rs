@@ -10,13 +10,13 @@
 //! - `file`, `replica`: a client's replica, in a file and in memory.
 //! - `ended`: the entries that a file has ended, and what tells the app of them.
 //! - `compared_file`: the file beside the replica in memory, and the models.
-//! - `reset`: client resets of both.
+//! - `file_reset`: client resets of both.
 //! - `scratch`: local objects.
 //! - `domain`, `edit`, `writer`, `placement`, `commit`, `app`: the writes of apps.
 //! - `oracle`, `letters`, `recovery`: the models.
 //! - `incident`: an intruder, copied files, errors of the disk.
 //! - `merge`: a check of its own, without network and processes.
-//! - `sessions`: a check of its own, with frames instead of calls.
+//! - `sessions`: checks of their own, with frames instead of calls.
 
 mod app;
 mod client;
@@ -26,6 +26,7 @@ mod domain;
 mod edit;
 mod ended;
 mod file;
+mod file_reset;
 mod incident;
 mod letters;
 mod merge;
@@ -35,14 +36,13 @@ mod oracle;
 mod placement;
 mod recovery;
 mod replica;
-mod reset;
 mod scratch;
 mod server;
 mod sessions;
 mod writer;
 
 pub(super) use merge::CHECK as MERGE;
-pub(super) use sessions::CHECK as SESSIONS;
+pub(super) use sessions::{CHECK as SESSIONS, RESET};
 
 use super::compare::CheckError;
 use super::promises::{

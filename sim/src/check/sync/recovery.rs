@@ -26,6 +26,10 @@ pub(super) struct AfterReset<'a> {
     pub(super) has_purged: bool,
     /// The seq up to which the client had forgotten its entries, because a backup has them.
     pub(super) durable_seq: u64,
+    /// In mode Discard, number of the last entry that the backup has: those up to it are dropped.
+    pub(super) discarded: Option<u64>,
+    /// The app has opened the file since then, which may have written the classes that it lacks.
+    pub(super) has_restarted: bool,
 }
 
 /// The entries and outcomes of a reset, as they are compared.
@@ -66,13 +70,16 @@ impl Oracle {
         let mut again = Rewritten { identity: identity(new), base, reported, written, has_purged };
         let mut originals = BTreeMap::new();
         for (client, entry) in &lost {
-            if let Some(number) = self.reset_entry(&mut reset, entry, &mut again)? {
+            if after.discarded.is_some_and(|last| *client != old || entry.client_seq <= last) {
+                again.discard(entry)?;
+            } else if let Some(number) = self.reset_entry(&mut reset, entry, &mut again)? {
                 originals.insert(number, self.originals(*client, entry));
             }
             let client = self.clients.get_mut(client).expect("the client exists");
             client.written.get_mut(&entry.client_seq).expect("it was written").is_reported = true;
         }
-        if again.reported.next().is_some() || again.written.next().is_some() {
+        let has_more = again.written.next().is_some() && !after.has_restarted;
+        if again.reported.next().is_some() || has_more {
             return violation(SY12.id, "more was written again or reported");
         }
         self.begin(new, (epoch, base))?;
@@ -86,6 +93,26 @@ impl Oracle {
         }
         self.order_contained(new, after.position);
         Ok(lost.len())
+    }
+
+    /// Returns the working state that a client had when it had written so many entries, and did not
+    /// know yet that some of them are refused.
+    pub(super) fn working_up_to(
+        &self,
+        client: ClientKey,
+        (last, unknown): (u64, &BTreeSet<u64>),
+    ) -> State {
+        let mut model = self.clients[&client].clone();
+        model.written.retain(|number, _| *number <= last);
+        model.working_with(unknown)
+    }
+
+    /// Notes that an app has replaced the file of a client: a backup has all of it.
+    pub(super) fn abandon(&mut self, client: ClientKey) {
+        for client in self.clients[&client].earlier.clone().into_iter().chain([client]) {
+            let model = self.clients.get_mut(&client).expect("the client exists");
+            model.written.values_mut().for_each(|written| written.is_reported = true);
+        }
     }
 
     /// Returns the originals of what is written for an entry. One that was not ordered is none.
@@ -195,6 +222,20 @@ impl Oracle {
             return described(format!("wrote {operations:?}, not {:?}", again.operations));
         }
         Ok(number)
+    }
+}
+
+impl Rewritten<'_, '_> {
+    /// Compares the outcomes of an entry that is dropped.
+    fn discard(&mut self, entry: &SyncEntry) -> Result<(), Violation> {
+        for _ in &entry.operations {
+            let found = self.reported.next().map_or("missing", |it| it.outcome.name());
+            if found != "discarded" {
+                let number = (entry.client, entry.client_seq);
+                return violation(SY12.id, format!("entry {number:?} is {found}, not discarded"));
+            }
+        }
+        Ok(())
     }
 }
 

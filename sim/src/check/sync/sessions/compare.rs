@@ -46,6 +46,7 @@ impl SessionHarness<'_> {
         oracle.follow(ClientPosition { client, epoch, cursor: meta.cursor }, &pending)?;
         let states = oracle.states(client);
         peer.file.compare_states((&mut oracle.names, &states))?;
+        peer.watch(has_reset, probe)?;
         if has_reset && peer.file.has_scratch() {
             probe.mark("reset: the file kept local objects");
         }
@@ -90,15 +91,19 @@ fn follow_reset(
         Cause::Diverged => "reset: diverged",
         Cause::UnknownClient => "reset: unknown client",
         Cause::Cloned => "reset: cloned",
+        Cause::BadDownload if peer.examination.is_some() => "reset: bad download",
         Cause::BadDownload => {
             let text = format!("client {client} got a bad download");
             return Err(Violation::new(SY12.id, text).into());
         }
     });
     own.iter().for_each(|_| probe.mark("reset: an entry was recovered"));
-    let Peer { has_purged, durable_seq, .. } = *peer;
+    let discarded = peer.examine(&report, (oracle, probe))?;
+    let Peer { has_purged, durable_seq, has_restarted, .. } = *peer;
     let own = own.to_vec();
-    let after = AfterReset { position, own, report: &report, has_purged, durable_seq };
+    let report = &report;
+    let after =
+        AfterReset { position, own, report, has_purged, durable_seq, discarded, has_restarted };
     oracle.reset(peer.key, (&after, fresh))?;
     peer.file.note_reset(meta.horizon);
     peer.renamed(client);

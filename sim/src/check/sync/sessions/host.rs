@@ -37,6 +37,7 @@ pub(super) struct Host<'w> {
     pub(super) server: SyncServer<'w>,
     connections: BTreeMap<u64, HostConnection>,
     snapshots: SnapshotPool,
+    part_bytes: usize,
     /// The model's state of each snapshot, by epoch, seq and horizon.
     pub(super) states: BTreeMap<(u64, u64, u64), State>,
     /// Messages to send, and connections to end.
@@ -77,11 +78,12 @@ struct SubmissionReply {
 }
 
 impl<'w> Host<'w> {
-    pub(super) const fn new(server: SyncServer<'w>) -> Self {
+    pub(super) const fn new(server: SyncServer<'w>, part_bytes: usize) -> Self {
         Self {
             server,
             connections: BTreeMap::new(),
             snapshots: SnapshotPool::new(SNAPSHOTS_MAX),
+            part_bytes,
             states: BTreeMap::new(),
             outbox: Vec::new(),
             may_write: true,
@@ -91,7 +93,8 @@ impl<'w> Host<'w> {
 
     /// Forgets all connections: the process has restarted. Returns them.
     pub(super) fn forget_connections(&mut self) -> Vec<u64> {
-        self.snapshots = SnapshotPool::new(SNAPSHOTS_MAX);
+        let random = self.server.world().rng(Rng::next);
+        self.snapshots = SnapshotPool::new(SNAPSHOTS_MAX).numbered_from(random);
         self.is_down = false;
         let connections = std::mem::take(&mut self.connections);
         connections.into_keys().collect()
@@ -195,6 +198,7 @@ impl<'w> Host<'w> {
         let replica = self.server.replica().clone();
         let access = if self.may_write { Access::Write } else { Access::Read };
         let database = SessionDatabase::new(replica, USER.to_owned(), access);
+        let database = database.part_bytes(self.part_bytes);
         let held = self.connections.get_mut(&connection).expect("the connection is open");
         held.sessions.insert(session, (ServerSession::new(session, &TERMS), database));
     }

@@ -16,6 +16,10 @@ const TWINS: u8 = 3;
 const TWINS_MS: u64 = 5_000;
 /// Bits of an operand: an entry is refused, and its client does not hear of it.
 const SILENT: u8 = 0xc0;
+/// Bits of an operand: downloads of a client are not what the server sent.
+const TAMPERED: u8 = 0x80;
+/// Downloads in a row after which a client resets.
+const TAMPERED_MAX: u8 = 2;
 
 impl SessionHarness<'_> {
     pub(super) fn set_network(&mut self, op: Op) -> Result<(), CheckError> {
@@ -63,6 +67,10 @@ impl SessionHarness<'_> {
             self.host.may_write = op.a & 3 != 0;
             return self.host_restarted();
         }
+        if self.is_about_resets() && op.b & SILENT == TAMPERED {
+            self.tampered.insert(usize::from(op.a) % self.peers.len(), TAMPERED_MAX);
+            return Ok(());
+        }
         if op.b & SILENT == SILENT {
             return self.refuse_in_silence(usize::from(op.a) % self.peers.len());
         }
@@ -85,7 +93,9 @@ impl SessionHarness<'_> {
         peer.note_sent(meta.answered + 1);
         let submitted = Submitted { now_ms: self.server_ms(), may_write: false };
         let server = &mut self.host.server;
-        server.refuse((meta.client, entry.as_slice()), submitted, &mut self.oracle)?;
+        if !server.refuse((meta.client, entry.as_slice()), submitted, &mut self.oracle)? {
+            return Ok(());
+        }
         server.begin_epoch(&mut self.oracle)?;
         self.probe.mark("an entry was refused in silence");
         self.host_restarted()

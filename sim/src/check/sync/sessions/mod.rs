@@ -9,13 +9,21 @@
 //! - `link`: connections, and when frames arrive.
 //! - `host`, `peer`: the processes of server and client.
 //! - `compare`: a client's file beside its model.
+//! - `reset`: a check of its own, of the same world with many resets.
+//! - `examination`, `resetting`, `watcher`: the resets and the observers of that check.
 //! - `incident`: crashes, copied files, newer apps, logouts, an intruder, backups.
 
 mod compare;
+mod examination;
 mod host;
 mod incident;
 mod link;
 mod peer;
+mod reset;
+mod resetting;
+mod watcher;
+
+pub(in crate::check) use reset::CHECK as RESET;
 
 use super::super::compare::CheckError;
 use super::super::store_harness::unexpected;
@@ -34,7 +42,9 @@ use crate::check::probe::Probe;
 use crate::check::promises::{
     HC1, SV1, SV2, SY1, SY2, SY3, SY4, SY8, SY12, SY13, SY14, SY16, SY17, SY19, SY22, SY23,
 };
+use examination::Examination;
 use fastness_models::{Op, OpKind};
+use fastness_sync::frame::PART_BYTES_MAX;
 use fastness_sync::session::ClientConnectionInput;
 use host::{Host, HostMessage, HostScene};
 use link::{LinkEvent, Links, Way};
@@ -128,15 +138,34 @@ const ROUND_MS: u64 = 10_000;
 const TOKENS_MS: [u64; 3] = [30_000, 120_000, 3_600_000];
 
 fn body(plan: &Plan, twin: Twin, probe: &mut Probe) -> Result<(), Violation> {
+    run((plan, twin), Focus::Sessions, probe)
+}
+
+/// The subject of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Focus {
+    Sessions,
+    Resets,
+}
+
+fn run((plan, twin): (&Plan, Twin), focus: Focus, probe: &mut Probe) -> Result<(), Violation> {
     let world = World::new(plan, twin);
-    let mut harness =
-        SessionHarness::start(&world, probe).map_err(|error| unexpected(error, SY16.id))?;
+    let harness = SessionHarness::start(&world, focus, probe);
+    let mut harness = harness.map_err(|error| unexpected(error, SY16.id))?;
     for (step, op) in plan.ops.iter().enumerate() {
         harness.probe.count(op.kind.name(), 1);
         harness.probe.line(|| format!("{step:4} {op}"));
         harness.step(*op).map_err(|error| unexpected(error, SY16.id).at(step))?;
     }
     harness.settle().map_err(|error| unexpected(error, SY16.id).at(plan.ops.len()))
+}
+
+/// Returns the most bytes of a part of a snapshot: few, so that resets have many steps.
+fn part_bytes(world: &World, focus: Focus) -> usize {
+    match focus {
+        Focus::Sessions => PART_BYTES_MAX,
+        Focus::Resets => 60 << world.rng(|rng| rng.below(5)),
+    }
 }
 
 struct SessionHarness<'w> {
@@ -150,6 +179,9 @@ struct SessionHarness<'w> {
     /// Operations of open transactions.
     open: BTreeMap<usize, Vec<Op>>,
     oracle: Oracle,
+    focus: Focus,
+    /// Downloads of a client that are not what the server sent.
+    tampered: BTreeMap<usize, u8>,
     /// Number of copied files.
     copies: usize,
     /// Distinguishes values.
@@ -157,7 +189,7 @@ struct SessionHarness<'w> {
 }
 
 impl<'w> SessionHarness<'w> {
-    fn start(world: &'w World, probe: &'w mut Probe) -> Result<Self, CheckError> {
+    fn start(world: &'w World, focus: Focus, probe: &'w mut Probe) -> Result<Self, CheckError> {
         let server = SyncServer::start(world, world.salt & 3 != 0)?;
         let oracle = Oracle::new(server.epoch()?);
         let mut harness = Self {
@@ -166,10 +198,12 @@ impl<'w> SessionHarness<'w> {
             now_ms: START_MS,
             server_skew_ms: 0,
             links: Links::default(),
-            host: Host::new(server),
+            host: Host::new(server, part_bytes(world, focus)),
             peers: Vec::new(),
             open: BTreeMap::new(),
             oracle,
+            focus,
+            tampered: BTreeMap::new(),
             copies: 0,
             value: 0,
         };
@@ -177,7 +211,9 @@ impl<'w> SessionHarness<'w> {
         for _ in 0..(2 + few).min(CLIENTS_MAX) {
             harness.links.add_client();
             let file = ClientFile::create(world, START_MS)?;
-            harness.peers.push(Peer::new(file, world.rng(Rng::next)));
+            let mut peer = Peer::new(file, world.rng(Rng::next));
+            peer.examination = (focus == Focus::Resets).then(|| world.rng(Examination::draw));
+            harness.peers.push(peer);
         }
         harness.advance(1_000)?;
         Ok(harness)
@@ -382,6 +418,9 @@ impl<'w> SessionHarness<'w> {
                 }
             });
         }
+        if self.peers[index].awaits_app {
+            return self.reset_by_app(index);
+        }
         self.check(index)
     }
 
@@ -393,8 +432,10 @@ impl<'w> SessionHarness<'w> {
         let mut scene = HostScene { oracle: &mut self.oracle, probe: self.probe, now_ms };
         handle(&mut self.host, &mut scene)?;
         let is_down = self.host.is_down();
+        let messages = std::mem::take(&mut self.host.outbox);
+        let messages: Vec<HostMessage> = messages.into_iter().map(|it| self.tamper(it)).collect();
         let (links, now_ms) = (&mut self.links, self.now_ms);
-        for message in std::mem::take(&mut self.host.outbox) {
+        for message in messages {
             self.world.rng(|rng| match message {
                 HostMessage::Frame(connection, bytes) => {
                     let way = Way { connection, direction: Direction::ToClient };
@@ -406,6 +447,11 @@ impl<'w> SessionHarness<'w> {
             });
         }
         if is_down { self.host_restarted() } else { Ok(()) }
+    }
+
+    /// Returns whether the check is about resets.
+    fn is_about_resets(&self) -> bool {
+        self.focus == Focus::Resets
     }
 
     fn is_quiet(&self) -> Result<bool, CheckError> {
@@ -434,6 +480,7 @@ impl<'w> SessionHarness<'w> {
             }
         }
         self.links.heal();
+        self.tampered.clear();
         (self.host.server.crashes, self.host.server.injection) = (false, None);
         (0..self.peers.len()).for_each(|index| self.log_in(index));
         for _ in 0..ROUNDS_MAX {

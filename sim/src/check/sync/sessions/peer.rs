@@ -7,6 +7,8 @@
 use super::super::super::compare::CheckError;
 use super::super::file::{ClientFile, failed, named};
 use super::super::oracle::{ClientKey, identity};
+use super::examination::{Examination, ResetStep};
+use super::watcher::Watcher;
 use crate::check::definition::Violation;
 use crate::check::probe::Probe;
 use crate::check::promises::{SV1, SY17};
@@ -49,6 +51,11 @@ pub(super) struct Peer<'w> {
     pub(super) durable_seq: u64,
     /// The file is a copy, or was copied.
     pub(super) has_copy: bool,
+    /// The resets, and the observer, of the check `reset`.
+    pub(super) examination: Option<Examination>,
+    pub(super) watcher: Option<Watcher>,
+    /// The app has to carry out a reset.
+    pub(super) awaits_app: bool,
     /// Number of the last entry that was ever sent under the identity.
     sent: u64,
     pub(super) outbox: Vec<PeerMessage>,
@@ -78,6 +85,9 @@ impl<'w> Peer<'w> {
             has_purged: false,
             durable_seq: 0,
             has_copy: false,
+            examination: None,
+            watcher: None,
+            awaits_app: false,
             sent: 0,
             outbox: Vec::new(),
             seed,
@@ -91,7 +101,8 @@ impl<'w> Peer<'w> {
         let Self { skew_ms, has_purged, durable_seq, sent, has_copy, .. } = *self;
         let of =
             Self { key, skew_ms, has_purged, durable_seq, sent, has_copy, ..Self::new(file, seed) };
-        Ok(Self { has_restarted: true, ..of })
+        let examination = self.examination.clone();
+        Ok(Self { has_restarted: true, examination, ..of })
     }
 
     /// Returns the number of the last entry that stays: it was sent, or its commit was durable.
@@ -115,10 +126,18 @@ impl<'w> Peer<'w> {
         self.machine = ClientConnection::new("sim", self.seed);
         self.session = ClientSession::new("/notes", 1, self.seed ^ 1);
         self.outbox.push(PeerMessage::Close);
-        (self.compared, self.has_restarted) = (None, true);
+        (self.compared, self.has_restarted, self.watcher) = (None, true, None);
         // A crash right after a reset leaves another identity.
         let is_same = self.key == 0 || identity(self.key) == self.file.meta()?.client;
         if is_same { self.file.last_after_restart(self.sent).map(drop) } else { Ok(()) }
+    }
+
+    /// Begins with another file: the app has made a backup of this one.
+    pub(super) fn replace(&mut self, file: ClientFile<'w>) {
+        let Self { skew_ms, is_logged_out, seed, connection, .. } = *self;
+        let examination = self.examination.take();
+        *self =
+            Self { skew_ms, is_logged_out, connection, examination, ..Self::new(file, seed ^ 2) };
     }
 
     /// Notes that a reset has given the file another identity.
@@ -215,6 +234,11 @@ impl<'w> Peer<'w> {
             let text = format!("client {} is no copy, and gets another identity", self.key);
             return Err(Violation::new(SV1.id, text).into());
         }
+        if self.leaves_reset(&output)? {
+            return Ok(true);
+        }
+        let options = self.reset_options(&output)?;
+        let step = ResetStep::of(&output);
         let (ends, changes) = (ends_entries(&output), changes_file(&output));
         let waiting = ends.then(|| self.file.waiting()).transpose()?;
         let crashes = self.file.crashes;
@@ -223,6 +247,7 @@ impl<'w> Peer<'w> {
         let (session, sent, now_ms) = (&mut self.session, &mut self.sent, scene.now_ms);
         let perform = |replica: &ClientReplica| {
             let mut file = SessionFile::new(replica.clone());
+            options.set(&mut file);
             let mut answer = |input: ClientInput<'_>| {
                 note_sent(&input, sent);
                 let mut outputs = Vec::new();
@@ -238,6 +263,7 @@ impl<'w> Peer<'w> {
         }
         if has_crashed {
             scene.probe.mark("client: crash while it performed an output");
+            self.mark_crash(step, scene.probe)?;
             return Ok(true);
         }
         if let Some(waiting) = waiting {

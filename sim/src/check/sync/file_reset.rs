@@ -83,8 +83,15 @@ impl Client<'_> {
             let own = replica.own.iter().filter(|own| own.client == client).cloned();
             let own: Vec<OwnEntry> = own.collect();
             own.iter().for_each(|_| probe.mark("reset: an entry was recovered"));
-            let after =
-                AfterReset { position, own, report: &decided.report, has_purged, durable_seq: 0 };
+            let after = AfterReset {
+                position,
+                own,
+                report: &decided.report,
+                has_purged,
+                durable_seq: 0,
+                discarded: None,
+                has_restarted: false,
+            };
             scene.oracle.reset(old.into(), (&after, model))?
         };
         if lost != decided.entries.len() {
