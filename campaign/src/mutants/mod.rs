@@ -4,7 +4,7 @@
 //! each mutant that survived.
 //!
 //! cargo-mutants lists the mutants; all of them are compiled into one program, each behind a switch
-//! ([`weave`]), and a campaign attacks them one at a time.
+//! (`weave.rs`), and a campaign attacks them one at a time.
 
 mod attack;
 mod fate;
