@@ -288,6 +288,10 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let found = scan_log(&state.pager, start, base);
+        // Another one may have taken its place while it was read.
+        if newest_base(&state.pager)? != Some(base) {
+            return Ok(());
+        }
         if let Some(found) = self.report_damage(OWNER_LOG, found)?
             && found.last().is_none_or(|found| found < last)
         {

@@ -12,6 +12,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 
 /// Plans per check and twin; campaigns run many more.
 const CASES: u32 = 300;
+/// Checks whose plans take longest; campaigns run them as long as others.
+const SLOW: [&str; 2] = ["bounds", "reset"];
 const OPS_MAX: usize = 60;
 
 fn plans(check: &'static Check) -> impl Strategy<Value = Plan> {
@@ -26,7 +28,8 @@ fn check_passes(name: &str, twin: Twin) {
     let check = by_name(name).unwrap();
     // Deterministic plans; campaigns are random.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let cases = if SLOW.contains(&name) { CASES / 4 } else { CASES };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new_with_rng(config, rng).run(&plans(check), |plan| {
         let outcome = check.run(&plan, twin, &mut Probe::default());
         outcome.map_err(|violation| TestCaseError::fail(violation.to_string()))
