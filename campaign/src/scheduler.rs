@@ -2,8 +2,8 @@
 //!
 //! - CA3 Each plan number of a pair is scheduled once, in order, for any timing.
 //! - CA18 With a limit of plans, each shard runs those of its numbers that are below the limit.
-//! - CA12 A pair with marks that no plan has hit yet gets a multiple of the time of the others, and
-//!   when the time of a campaign is over, up to half as much again.
+//! - CA12 A pair with marks that no plan has hit yet gets a multiple of the time of the others;
+//!   when the time of a campaign is over, it goes on for up to half of that time.
 //!
 //! Plans are scheduled in batches of about [`BATCH`], which keeps the lock uncontended.
 
