@@ -18,6 +18,7 @@ mod behaviours;
 mod garbage;
 mod laws;
 mod mutants;
+mod pairs;
 mod replicas;
 mod resets;
 mod squash;
